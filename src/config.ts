@@ -1,0 +1,34 @@
+// The environment, read once. Everything that can be moved has a name here and in docs/configuration.md.
+import { z } from 'zod';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+
+const EnvironmentSchema = z.object({
+  NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
+  /** loopback unless told otherwise */
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: port.default(8420),
+  LATTICE_DATA_DIR: z.string().min(1).default('.lattice'),
+  /** as `lattice_app`; absent means the embedded Postgres */
+  DATABASE_URL: z.url().optional(),
+  /** as `lattice_owner`, for migrations */
+  DATABASE_OWNER_URL: z.url().optional(),
+  /** past a pooler, for LISTEN and jobs */
+  DATABASE_DIRECT_URL: z.url().optional(),
+  /** port of the embedded Postgres; 0 means any free one */
+  LATTICE_POSTGRES_PORT: port.default(0),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(16),
+  /** requests a second and key; 0 means no limit */
+  RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(0),
+});
+
+export type Config = z.infer<typeof EnvironmentSchema>;
+
+/** Throws one line that names each setting that is wrong. */
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const parsed = EnvironmentSchema.safeParse(environment);
+  if (parsed.success) return parsed.data;
+  const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new Error(`the environment is not usable: ${wrong}`);
+}

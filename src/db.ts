@@ -1,0 +1,302 @@
+// The only door to Postgres. A Tx is a transaction that already carries tenant and actor; nobody else can make one.
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import type { z } from 'zod';
+import { Problem, type ProblemCode, problems } from './errors.ts';
+import type { Logger } from './log.ts';
+
+/** Who acts, for which tenant, in which request. Every row that a transaction writes can be traced to these three. */
+export interface Actor {
+  /** uuid */
+  tenant_id: string;
+  /** uuid of the API key, or of the system actor */
+  actor_id: string;
+  request_id: string;
+}
+
+/** The tenant whose log records changes to the platform itself: tenants and platform keys. */
+export const platform_tenant_id = '00000000-0000-7000-8000-000000000000';
+/** The actor of what Lattice does by itself, such as letting a hold expire. */
+export const system_actor_id = '00000000-0000-7000-8000-000000000001';
+
+/** A query of a `.sql` file beside the code, with its named parameters made positional. */
+export interface Query {
+  name: string;
+  text: string;
+  parameters: string[];
+}
+
+/**
+ * The queries of the `.sql` file beside a module file: `queries(import.meta.url, 'account_insert', …)`.
+ * Blocks begin with `-- name: account_insert`; parameters are written `$account_id`.
+ * A block that is not asked for, or a name without a block, is an error at load.
+ */
+export function queries<const Name extends string>(
+  module_url: string,
+  ...names: Name[]
+): Record<Name, Query> {
+  const path = fileURLToPath(module_url).replace(/\.ts$/, '.sql');
+  const blocks = parseQueries(readFileSync(path, 'utf8'));
+  const unknown = [...blocks.keys()].filter((name) => !names.some((asked) => asked === name));
+  if (unknown.length > 0) throw new Error(`${basename(path)}: nobody uses ${unknown.join(', ')}`);
+  const found = names.map((name) => {
+    const query = blocks.get(name);
+    if (query === undefined) throw new Error(`${basename(path)}: there is no query ${name}`);
+    return [name, query] as const;
+  });
+  return Object.fromEntries(found) as Record<Name, Query>;
+}
+
+/** name → query, of the text of a `.sql` file */
+export function parseQueries(text: string): Map<string, Query> {
+  const found = new Map<string, Query>();
+  for (const block of text.split(/^-- name: /m).slice(1)) {
+    const end = block.indexOf('\n');
+    const name = block.slice(0, end).trim();
+    const parameters: string[] = [];
+    const body = block
+      .slice(end + 1)
+      .trim()
+      .replace(/(?<![$\w])\$([a-z][a-z0-9_]*)\b/g, (_, parameter: string) => {
+        if (!parameters.includes(parameter)) parameters.push(parameter);
+        return `$${parameters.indexOf(parameter) + 1}`;
+      })
+      .replace(/;$/, '');
+    if (found.has(name)) throw new Error(`two queries are called ${name}`);
+    found.set(name, { name, text: body, parameters });
+  }
+  return found;
+}
+
+const microseconds = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)\+00$/;
+
+/** Postgres' text of an instant → RFC 3339 in UTC, microseconds kept. Sessions run in UTC. */
+function instantText(text: string): string {
+  const parts = microseconds.exec(text);
+  if (parts === null) throw new Error(`not an instant in UTC: ${text}`);
+  return `${parts[1]}T${parts[2]}Z`;
+}
+
+function safeInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new Error(`bigint beyond 2^53: ${text}`);
+  return value;
+}
+
+/** int8 (positions, counts) become numbers with a guard, numeric (money) stays text, instants become RFC 3339 text. */
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, safeInteger);
+types.setTypeParser(pg.types.builtins.NUMERIC, (text: string) => text);
+types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, instantText);
+types.setTypeParser(pg.types.builtins.DATE, (text: string) => text);
+types.setTypeParser(pg.types.builtins.JSON, (text: string) => text);
+types.setTypeParser(1016, (text: string) => arrayItems(text).map(safeInteger));
+types.setTypeParser(1231, (text: string) => arrayItems(text));
+types.setTypeParser(1185, (text: string) =>
+  arrayItems(text).map((item) => instantText(item.replaceAll('"', ''))),
+);
+
+/** The items of a one-dimensional array literal whose items need no quotes. */
+function arrayItems(text: string): string[] {
+  return text === '{}' ? [] : text.slice(1, -1).split(',');
+}
+
+export interface DatabaseOptions {
+  connection_string: string;
+  /** connections in the pool */
+  size: number;
+  application_name: string;
+  logger: Logger;
+}
+
+/** A pool of connections as one database role, with the timeouts that keep one request from hurting the others. */
+export class Database {
+  readonly pool: pg.Pool;
+
+  constructor(options: DatabaseOptions) {
+    this.pool = new pg.Pool({
+      connectionString: options.connection_string,
+      max: options.size,
+      application_name: options.application_name,
+      connectionTimeoutMillis: 5_000,
+      idleTimeoutMillis: 60_000,
+      statement_timeout: 30_000,
+      lock_timeout: 10_000,
+      idle_in_transaction_session_timeout: 30_000,
+      options: '-c timezone=UTC -c datestyle=ISO',
+      types,
+    });
+    // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+    this.pool.on('error', (error) => options.logger.warn({ error: error.message }, 'idle connection lost'));
+  }
+
+  /** One read-write transaction for this actor. Commits when `work` returns, rolls back when it throws. */
+  async transaction<Result>(actor: Actor, work: (tx: Tx) => Promise<Result>): Promise<Result> {
+    return this.#run('begin', actor, work);
+  }
+
+  /** One read-only transaction for this actor, on one snapshot. */
+  async read<Result>(actor: Actor, work: (tx: Tx) => Promise<Result>): Promise<Result> {
+    return this.#run('begin isolation level repeatable read read only', actor, work);
+  }
+
+  /** One statement that is a transaction by itself and takes its tenant as an argument: posting, balances, authentication. */
+  async call<Row extends z.ZodType>(
+    query: Query,
+    values: Record<string, unknown>,
+    row: Row,
+  ): Promise<z.infer<Row>[]> {
+    return this.callRows(query, values).then((rows) => rows.map((each) => row.parse(each)));
+  }
+
+  /** The same without the check of each row, for hot paths whose caller checks shape by other means. */
+  async callRows(query: Query, values: Record<string, unknown>): Promise<unknown[]> {
+    try {
+      const result = await this.pool.query(prepared(query, values));
+      return result.rows;
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.pool.end();
+  }
+
+  async #run<Result>(begin: string, actor: Actor, work: (tx: Tx) => Promise<Result>): Promise<Result> {
+    const client = await this.pool.connect().catch((error: unknown) => {
+      throw translate(error);
+    });
+    let broken = false;
+    try {
+      await client.query(
+        `${begin}; select set_config('app.tenant_id', '${uuidText(actor.tenant_id)}', true)`,
+      );
+      const result = await work(new Tx(client, actor));
+      const committed = await client.query('commit').catch((error: unknown) => {
+        // The outcome is unknown: the commit may have reached the disk. The request's key resolves it.
+        broken = true;
+        throw translate(error);
+      });
+      // COMMIT of a failed transaction succeeds with the tag ROLLBACK.
+      if (committed.command !== 'COMMIT') throw new Error('the transaction was rolled back at commit');
+      return result;
+    } catch (error) {
+      await client.query('rollback').catch(() => {
+        broken = true;
+      });
+      throw translate(error);
+    } finally {
+      client.release(broken);
+    }
+  }
+}
+
+/** A transaction of one tenant and one actor. Verbs take it first; what has no Tx cannot touch data. */
+class Tx {
+  readonly actor: Actor;
+  readonly #client: pg.PoolClient;
+
+  constructor(client: pg.PoolClient, actor: Actor) {
+    this.#client = client;
+    this.actor = actor;
+  }
+
+  /** Exactly one row. */
+  async one<Row extends z.ZodType>(
+    query: Query,
+    values: Record<string, unknown>,
+    row: Row,
+  ): Promise<z.infer<Row>> {
+    const rows = await this.#rows(query, values);
+    if (rows.length !== 1) throw new Error(`${query.name}: expected one row, got ${rows.length}`);
+    return row.parse(rows[0]);
+  }
+
+  /** One row or null. */
+  async maybe<Row extends z.ZodType>(
+    query: Query,
+    values: Record<string, unknown>,
+    row: Row,
+  ): Promise<z.infer<Row> | null> {
+    const rows = await this.#rows(query, values);
+    if (rows.length > 1) throw new Error(`${query.name}: expected at most one row, got ${rows.length}`);
+    return rows.length === 0 ? null : row.parse(rows[0]);
+  }
+
+  /** Any number of rows. */
+  async many<Row extends z.ZodType>(
+    query: Query,
+    values: Record<string, unknown>,
+    row: Row,
+  ): Promise<z.infer<Row>[]> {
+    const rows = await this.#rows(query, values);
+    return rows.map((each) => row.parse(each));
+  }
+
+  /** No rows wanted; answers how many were touched. */
+  async run(query: Query, values: Record<string, unknown>): Promise<number> {
+    const result = await this.#client.query(prepared(query, values));
+    return result.rowCount ?? 0;
+  }
+
+  async #rows(query: Query, values: Record<string, unknown>): Promise<unknown[]> {
+    const result = await this.#client.query(prepared(query, values));
+    return result.rows;
+  }
+}
+
+export type { Tx };
+
+function prepared(query: Query, values: Record<string, unknown>): pg.QueryConfig {
+  const given = Object.keys(values);
+  const unused = given.filter((name) => !query.parameters.includes(name));
+  if (unused.length > 0) throw new Error(`${query.name} has no parameter ${unused.join(', ')}`);
+  return {
+    name: query.name,
+    text: query.text,
+    values: query.parameters.map((name) => {
+      const value = values[name];
+      if (value === undefined) throw new Error(`${query.name} misses its parameter ${name}`);
+      return value;
+    }),
+  };
+}
+
+function uuidText(uuid: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) throw new Error('not a uuid');
+  return uuid;
+}
+
+const is_problem_code = (name: string): name is ProblemCode => Object.hasOwn(problems, name);
+
+/** A constraint named like a problem is that problem; a lost connection is `unavailable`; all else stays what it was. */
+function translate(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof Problem) return error;
+  if (error instanceof pg.DatabaseError) {
+    if (error.constraint !== undefined && is_problem_code(error.constraint)) {
+      return new Problem(error.constraint, problems[error.constraint].title);
+    }
+    // Class 08 connection, 57P0x shutdown and crash, 53300 too many connections
+    if (/^(08|57P0|53300)/.test(error.code ?? '')) return unavailable(error);
+    return error;
+  }
+  const code = 'code' in error ? String(error.code) : '';
+  const lost =
+    /^(ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code) || /connection|timeout exceeded|socket/i.test(error.message);
+  return lost ? unavailable(error) : error;
+}
+
+function unavailable(cause: Error): Problem {
+  const problem = new Problem(
+    'unavailable',
+    'The database is not reachable; retry with the same Idempotency-Key',
+    {
+      headers: { 'Retry-After': '1' },
+    },
+  );
+  problem.cause = cause;
+  return problem;
+}

@@ -1,0 +1,124 @@
+// Every way Lattice says no. A problem's code is the same word in a SQL constraint, in TypeScript, in HTTP and in the docs;
+// this catalogue gives each its status and title (RFC 9457), and says whether the same request may succeed later.
+
+interface ProblemKind {
+  status: number;
+  title: string;
+  retryable?: true;
+}
+
+const catalogue = {
+  // The request as such
+  malformed_json: { status: 400, title: 'The body is not JSON' },
+  invalid_request: { status: 400, title: 'The request does not have the documented shape' },
+  idempotency_key_missing: { status: 400, title: 'Mutating requests carry an Idempotency-Key' },
+  idempotency_key_invalid: {
+    status: 400,
+    title: 'The Idempotency-Key is not 1 to 255 visible ASCII characters',
+  },
+  cursor_invalid: { status: 400, title: 'The cursor is not one of ours' },
+  cursor_mismatch: { status: 400, title: 'The cursor belongs to a list with other filters' },
+  unauthenticated: { status: 401, title: 'The API key is missing, unknown, expired or revoked' },
+  forbidden: { status: 403, title: 'The API key may not do this' },
+  not_found: { status: 404, title: 'There is no such thing here' },
+  method_not_allowed: { status: 405, title: 'The path exists, the method does not' },
+  not_acceptable: { status: 406, title: 'The answer cannot be given in that format' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive', retryable: true },
+  precondition_failed: { status: 412, title: 'The thing has changed since the ETag was read' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  bulk_too_large: { status: 413, title: 'A bulk request has at most 10,000 items' },
+  unsupported_media_type: { status: 415, title: 'The body is not of a documented media type' },
+  rate_limited: { status: 429, title: 'Too many requests for this API key', retryable: true },
+  internal_error: { status: 500, title: 'Something failed on our side', retryable: true },
+  overloaded: { status: 503, title: 'More requests are waiting than can be served', retryable: true },
+  unavailable: { status: 503, title: 'The database is not reachable', retryable: true },
+  // Idempotency
+  idempotency_key_in_use: { status: 409, title: 'A request with this key is still running', retryable: true },
+  idempotency_key_reused: { status: 422, title: 'This key was used for another request' },
+  // Tenants and access
+  tenant_suspended: { status: 403, title: 'The tenant is suspended' },
+  tenant_slug_taken: { status: 409, title: 'Another tenant has this slug' },
+  template_unknown: { status: 422, title: 'There is no such onboarding template' },
+  key_revoked: { status: 409, title: 'The API key is already revoked' },
+  last_owner_key: { status: 409, title: 'A tenant keeps at least one owner key' },
+  // Accounts
+  account_code_taken: { status: 409, title: 'Another account has this code' },
+  account_not_open: { status: 409, title: 'The account is not open' },
+  account_not_closed: { status: 409, title: 'The account is not closed' },
+  account_not_settled: { status: 409, title: 'The account has a balance or open holds' },
+  currency_unknown: { status: 422, title: 'The currency is neither ISO 4217 nor registered by the tenant' },
+  asset_taken: { status: 409, title: 'The asset is already registered' },
+  // Transactions, in the order in which they are checked
+  account_not_found: { status: 422, title: 'An entry names an account that does not exist' },
+  currency_mismatch: { status: 422, title: "An entry's currency is not its account's" },
+  entries_unbalanced: { status: 422, title: 'Debits and credits differ' },
+  accounts_must_differ: { status: 422, title: 'Nothing moves between different accounts' },
+  account_closed: { status: 422, title: 'An entry names a closed account' },
+  amount_too_large: { status: 422, title: 'A total has more than 38 digits' },
+  transaction_not_pending: { status: 409, title: 'The transaction is not pending' },
+  transaction_not_posted: { status: 409, title: 'The transaction is not posted' },
+  already_reversed: { status: 409, title: 'The transaction is already reversed in full' },
+  reversal_exceeds_transaction: { status: 422, title: 'More is reversed than is left of the transaction' },
+  capture_exceeds_hold: { status: 422, title: 'More is captured than is left of the hold' },
+  entries_required: { status: 422, title: 'An amount alone does not say how several entries share it' },
+  expiry_in_past: { status: 422, title: 'The hold would have expired already' },
+  reference_taken: { status: 409, title: 'Another transaction has this reference' },
+  insufficient_funds: { status: 422, title: 'An account would fall below its limit' },
+  limit_exceeded: { status: 422, title: 'An account would pass its limit' },
+  bulk_item_failed: { status: 422, title: 'An item of the bulk request failed, so nothing was posted' },
+  ledger_halted: {
+    status: 503,
+    title: 'Postings of this tenant are halted until its ledger is verified',
+    retryable: true,
+  },
+} satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof catalogue;
+
+export const problems: Record<ProblemCode, ProblemKind> = catalogue;
+
+export interface FieldError {
+  /** RFC 6901 pointer into the body, or `#/query/<name>`, `#/path/<name>`, `#/header/<name>` */
+  pointer: string;
+  code: string;
+  detail: string;
+}
+
+export interface ProblemOptions {
+  errors?: FieldError[];
+  /** typed extras of the code, such as `available` and `required` of `insufficient_funds` */
+  extras?: Record<string, unknown>;
+  headers?: Record<string, string>;
+}
+
+/** A refusal with a code. Thrown by verbs, rendered once, at the HTTP edge. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly options: ProblemOptions;
+
+  constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
+    super(detail);
+    this.name = 'Problem';
+    this.code = code;
+    this.status = problems[code].status;
+    this.options = options;
+  }
+}
+
+/** The RFC 9457 document of a problem. The stored answer of a refused request is exactly this text. */
+export function problemDocument(problem: Problem, instance: string, request_id: string) {
+  const kind = problems[problem.code];
+  return {
+    type: `https://lattice.example/problems/${problem.code}`,
+    code: problem.code,
+    title: kind.title,
+    status: kind.status,
+    detail: problem.message,
+    instance,
+    request_id,
+    retryable: kind.retryable ?? false,
+    ...(problem.options.errors === undefined ? {} : { errors: problem.options.errors }),
+    ...problem.options.extras,
+  };
+}

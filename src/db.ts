@@ -114,6 +114,7 @@ export interface DatabaseOptions {
 /** A pool of connections as one database role, with the timeouts that keep one request from hurting the others. */
 export class Database {
   readonly pool: pg.Pool;
+  readonly #append_listeners = new Set<(tenant_id: string) => void>();
 
   constructor(options: DatabaseOptions) {
     this.pool = new pg.Pool({
@@ -161,6 +162,17 @@ export class Database {
     }
   }
 
+  /** Calls `listener` after each commit of this process that appended to a tenant's log. A hint: other processes commit too. */
+  onAppend(listener: (tenant_id: string) => void): () => void {
+    this.#append_listeners.add(listener);
+    return () => this.#append_listeners.delete(listener);
+  }
+
+  /** Tells the listeners; for those who append outside a Tx (the group commit). */
+  appended(tenant_id: string): void {
+    for (const listener of this.#append_listeners) listener(tenant_id);
+  }
+
   async end(): Promise<void> {
     await this.pool.end();
   }
@@ -174,7 +186,8 @@ export class Database {
       await client.query(
         `${begin}; select set_config('app.tenant_id', '${uuidText(actor.tenant_id)}', true)`,
       );
-      const result = await work(new Tx(client, actor));
+      const tx = new Tx(client, actor);
+      const result = await work(tx);
       const committed = await client.query('commit').catch((error: unknown) => {
         // The outcome is unknown: the commit may have reached the disk. The request's key resolves it.
         broken = true;
@@ -182,6 +195,7 @@ export class Database {
       });
       // COMMIT of a failed transaction succeeds with the tag ROLLBACK.
       if (committed.command !== 'COMMIT') throw new Error('the transaction was rolled back at commit');
+      if (tx.appended) this.appended(actor.tenant_id);
       return result;
     } catch (error) {
       await client.query('rollback').catch(() => {
@@ -197,6 +211,8 @@ export class Database {
 /** A transaction of one tenant and one actor. Verbs take it first; what has no Tx cannot touch data. */
 class Tx {
   readonly actor: Actor;
+  /** whether this transaction has appended to the tenant's log (set by log.appendEvent) */
+  appended = false;
   readonly #client: pg.PoolClient;
 
   constructor(client: pg.PoolClient, actor: Actor) {

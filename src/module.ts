@@ -1,11 +1,28 @@
 // A module is a folder that owns one Postgres schema. What it offers to the process is data, collected by `main`.
+import type { Registry } from 'prom-client';
+import type { Config } from './config.ts';
+import type { Database } from './db.ts';
 import type { EventKind } from './event.ts';
 import type { Job } from './job.ts';
+import type { Logger } from './log.ts';
 import type { Route } from './route.ts';
+
+/** What every module is made from. */
+export interface Context {
+  config: Config;
+  /** as `lattice_app` */
+  database: Database;
+  logger: Logger;
+  metrics: Registry;
+}
 
 export interface Module {
   name: string;
   routes: Route[];
   events: EventKind[];
   jobs: Job[];
+  /** begins background work, such as following the log */
+  start?: () => Promise<void>;
+  /** finishes what is under way; nothing new is taken after this */
+  stop?: () => Promise<void>;
 }

@@ -1,0 +1,102 @@
+// The database of one test file: a clone of the run's template, with leak checks when the file is done.
+// Importing this module makes the clone; a file that does not need a database does not import it.
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, inject } from 'vitest';
+import { z } from 'zod';
+import { Database } from '../../src/db.ts';
+import { createLogger } from '../../src/log.ts';
+import { clusterUrl, type Role } from './cluster.ts';
+import { template_database } from './global-setup.ts';
+import { waitFor } from './wait.ts';
+
+const name = `test_${randomBytes(6).toString('hex')}`;
+const directory = inject('cluster_directory');
+
+/** Connection string of this file's database. */
+export function databaseUrl(role: Role): string {
+  return clusterUrl(directory, role, name);
+}
+
+const administrator = new pg.Client({ connectionString: clusterUrl(directory, 'postgres', 'postgres') });
+await administrator.connect();
+// Two clones at once collide on the template; whoever comes second tries again.
+await waitFor('the template is free', () =>
+  administrator.query(`create database ${name} template ${template_database} owner lattice_owner`).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof pg.DatabaseError && error.code === '55006') return false;
+      throw error;
+    },
+  ),
+);
+
+/** As the process has it: `lattice_app`. */
+export const database = new Database({
+  connection_string: databaseUrl('lattice_app'),
+  size: 8,
+  application_name: 'lattice test',
+  logger: createLogger('warn'),
+});
+
+/** Text of a query as the superuser, past every wall: for looking, and for arranging what no verb can. */
+export async function asSuperuser<Row extends z.ZodType>(
+  row: Row,
+  text: string,
+  values: unknown[] = [],
+): Promise<z.infer<Row>[]> {
+  return asRole('postgres', row, text, values);
+}
+
+/** One statement on a connection of its own, as any role. */
+export async function asRole<Row extends z.ZodType>(
+  role: Role,
+  row: Row,
+  text: string,
+  values: unknown[] = [],
+): Promise<z.infer<Row>[]> {
+  const client = new pg.Client({ connectionString: databaseUrl(role) });
+  await client.connect();
+  try {
+    const result = await client.query(text, values);
+    return result.rows.map((each) => row.parse(each));
+  } finally {
+    await client.end();
+  }
+}
+
+const LeakSchema = z.object({ leak: z.string() });
+
+async function leaks(text: string): Promise<string[]> {
+  const result = await administrator.query(text, [name]);
+  return result.rows.map((row) => LeakSchema.parse(row).leak);
+}
+
+// Registered first, so it runs last: what a test file opened is closed by then.
+afterAll(async () => {
+  const open = await leaks(`
+    select format('a transaction is still open (%s): %s', state, query) as leak
+    from pg_stat_activity where datname = $1 and state like 'idle in transaction%'
+    union all
+    select format('%s holds the advisory lock %s %s', application_name, classid, objid)
+    from pg_locks join pg_stat_activity using (pid)
+    where locktype = 'advisory' and datname = $1 and state <> 'active'`);
+  await database.end();
+  const connected = await waitForNone(`
+    select format('a connection is still open: %s, last did: %s', application_name, query) as leak
+    from pg_stat_activity where datname = $1`);
+  await administrator.query(`drop database ${name} with (force)`);
+  await administrator.end();
+  if (open.length + connected.length > 0) throw new Error([...open, ...connected].join('\n'));
+});
+
+/** A backend outlives its client by a moment. */
+async function waitForNone(text: string): Promise<string[]> {
+  let found: string[] = [];
+  const deadline = performance.now() + 3_000;
+  await waitFor('every connection is closed', async () => {
+    found = await leaks(text);
+    return found.length === 0 || performance.now() > deadline;
+  });
+  return found;
+}

@@ -6,13 +6,23 @@ create table tenants.tenant (
   tenant_id uuid not null,
   slug text not null,
   name text not null,
-  status text not null default 'active',
+  -- whether its money is real; its keys begin with lk_live_ or lk_test_ accordingly
+  mode text not null,
+  status text not null,
   template text not null,
+  currency text not null,
+  -- counts changes, for ETags
+  version integer not null,
   created_at timestamptz not null,
   updated_at timestamptz not null,
   constraint tenant_pkey primary key (tenant_id),
+  constraint tenant_mode_known check (mode in ('live', 'test')),
   constraint tenant_status_known check (status in ('active', 'suspended'))
 );
+
+-- The platform's own tenant, whose log records changes to tenants and platform keys. XXX is ISO 4217 for "no currency".
+insert into tenants.tenant (tenant_id, slug, name, mode, status, template, currency, version, created_at, updated_at)
+values ('00000000-0000-7000-8000-000000000000', 'platform', 'Platform', 'live', 'active', 'blank', 'XXX', 1, now(), now());
 
 -- The platform's tenant sees every tenant; a tenant sees itself.
 alter table tenants.tenant enable row level security;
@@ -49,14 +59,14 @@ create table access.api_key (
   id uuid not null,
   name text not null,
   role text not null,
+  -- SHA-256 of the secret; the secret itself is shown once and kept nowhere
   secret_hash bytea not null,
-  mode text not null,
   rotated_from uuid,
   created_at timestamptz not null,
   expires_at timestamptz,
   revoked_at timestamptz,
   constraint api_key_pkey primary key (tenant_id, id),
-  constraint api_key_mode_known check (mode in ('live', 'test')),
+  constraint api_key_secret_hash_sha256 check (length(secret_hash) = 32),
   constraint api_key_rotated_from_fkey foreign key (tenant_id, rotated_from) references access.api_key (tenant_id, id)
 );
 
@@ -71,8 +81,19 @@ create policy tenant_wall on access.api_key
 create policy presented_key on access.api_key for select
   using (id = (select nullif(current_setting('app.presented_key_id', true), '')::uuid));
 
+-- What people and programs may see of a key.
+create view access.key with (security_invoker = true) as
+select tenant_id, id, name, role, rotated_from, created_at, expires_at, revoked_at,
+  case
+    when revoked_at is not null then 'revoked'
+    when expires_at <= now() then 'expired'
+    else 'active'
+  end as status
+from access.api_key;
+
 grant usage on schema tenants, access to lattice_app, lattice_read;
 grant select, insert, update on tenants.tenant to lattice_app;
 grant select, insert on tenants.asset to lattice_app;
 grant select, insert, update on access.api_key to lattice_app;
+grant select on access.key to lattice_app;
 grant select on tenants.tenant, tenants.asset to lattice_read;

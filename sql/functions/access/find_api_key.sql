@@ -1,7 +1,7 @@
 -- The key that is presented, before its tenant is known. Sees one row only, through the policy presented_key.
 create or replace function access.find_api_key(p_key_id uuid)
 returns table (
-  tenant_id uuid, id uuid, role text, secret_hash bytea, mode text, expires_at timestamptz, revoked_at timestamptz, tenant_status text
+  tenant_id uuid, role text, secret_hash bytea, expires_at timestamptz, revoked_at timestamptz, tenant_mode text, tenant_status text
 )
 language plpgsql volatile
 set search_path = pg_catalog
@@ -16,8 +16,7 @@ begin
   end if;
   perform set_config('app.tenant_id', v_tenant_id::text, true);
   return query
-  select api_key.tenant_id, api_key.id, api_key.role, api_key.secret_hash, api_key.mode, api_key.expires_at, api_key.revoked_at,
-    tenant.status
+  select api_key.tenant_id, api_key.role, api_key.secret_hash, api_key.expires_at, api_key.revoked_at, tenant.mode, tenant.status
   from access.api_key
   join tenants.tenant on tenant.tenant_id = api_key.tenant_id
   where api_key.tenant_id = v_tenant_id and api_key.id = p_key_id;

@@ -1,0 +1,182 @@
+// From the text of an API key to who holds it. Each request passes here, so a key is read from the database once in a few seconds
+// and answered from memory in between; its secret is compared every time.
+//
+// What makes a cached answer safe:
+// - A revocation in this process calls forgetKey before it commits. For the next while the key is read from the database by each
+//   request, so no answer from before the commit can be kept, whether the transaction commits or not.
+// - A change to tenants (suspension) appends to the platform's log; that empties the cache after the commit, and lookups that
+//   began before it are not kept.
+// - Another process learns of either by forgetKey when it is told, and by `fresh_ms` at the latest.
+import { timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { type Database, platform_tenant_id, queries } from '../../db.ts';
+import { Problem } from '../../errors.ts';
+import type { Permission } from '../../route.ts';
+import { type Mode, ModeSchema } from '../tenants/index.ts';
+import { hashSecret, parseApiKey } from './api_key.ts';
+import { checkOf } from './roles.ts';
+import { type RoleName, RoleNameSchema } from './schema.ts';
+
+const sql = queries(import.meta.url, 'api_key_find');
+
+/** how long another process's revocation may go unnoticed */
+const fresh_ms = 5_000;
+/** longer than any transaction may last (db.ts: statements 30 s, idle 30 s) */
+const forgotten_ms = 120_000;
+/** keys kept in memory; some 400 bytes each */
+const kept_keys = 20_000;
+
+/** The holder of a key: what a Principal has before it has a request. */
+export interface Holder {
+  /** uuid */
+  tenant_id: string;
+  /** uuid of the key */
+  actor_id: string;
+  role: RoleName;
+  mode: Mode;
+  can: (permission: Permission) => boolean;
+}
+
+const RowSchema = z.object({
+  tenant_id: z.string(),
+  role: RoleNameSchema,
+  secret_hash: z.instanceof(Buffer),
+  expires_at: z.string().nullable(),
+  revoked_at: z.string().nullable(),
+  tenant_mode: ModeSchema,
+  tenant_status: z.enum(['active', 'suspended']),
+});
+
+interface KnownKey {
+  holder: Holder;
+  secret_hash: Buffer;
+  /** epoch; null when it never expires */
+  expires_ms: number | null;
+  revoked: boolean;
+  suspended: boolean;
+  read_ms: number;
+}
+
+class KeyCache {
+  readonly #database: Database;
+  /** oldest first */
+  readonly #known = new Map<string, KnownKey>();
+  /** lookups under way, shared by the requests that wait for the same key */
+  readonly #asked = new Map<string, Promise<KnownKey | null>>();
+  /** key id → when it may be kept again, epoch ms */
+  readonly #forgotten = new Map<string, number>();
+
+  constructor(database: Database) {
+    this.#database = database;
+    database.onAppend((tenant_id) => {
+      if (tenant_id === platform_tenant_id) this.clear();
+    });
+  }
+
+  maybeKept(key_id: string, now_ms: number): KnownKey | null {
+    const kept = this.#known.get(key_id);
+    return kept === undefined || now_ms - kept.read_ms > fresh_ms ? null : kept;
+  }
+
+  async maybeRead(key_id: string, now_ms: number): Promise<KnownKey | null> {
+    if (this.#isForgotten(key_id, now_ms)) return this.#ask(key_id, now_ms);
+    const asked = this.#asked.get(key_id);
+    if (asked !== undefined) return asked;
+    const asking = this.#ask(key_id, now_ms);
+    this.#asked.set(key_id, asking);
+    try {
+      const found = await asking;
+      // Whoever forgot the key, or everything, since then has also dropped this lookup.
+      if (found !== null && this.#asked.get(key_id) === asking) this.#keep(key_id, found);
+      return found;
+    } finally {
+      if (this.#asked.get(key_id) === asking) this.#asked.delete(key_id);
+    }
+  }
+
+  forget(key_id: string, now_ms: number): void {
+    for (const [other, until_ms] of this.#forgotten) if (until_ms <= now_ms) this.#forgotten.delete(other);
+    this.#forgotten.set(key_id, now_ms + forgotten_ms);
+    this.#known.delete(key_id);
+    this.#asked.delete(key_id);
+  }
+
+  clear(): void {
+    this.#known.clear();
+    this.#asked.clear();
+  }
+
+  #isForgotten(key_id: string, now_ms: number): boolean {
+    const until_ms = this.#forgotten.get(key_id);
+    return until_ms !== undefined && until_ms > now_ms;
+  }
+
+  #keep(key_id: string, found: KnownKey): void {
+    this.#known.delete(key_id);
+    this.#known.set(key_id, found);
+    if (this.#known.size <= kept_keys) return;
+    const [oldest] = this.#known.keys();
+    if (oldest !== undefined) this.#known.delete(oldest);
+  }
+
+  async #ask(key_id: string, now_ms: number): Promise<KnownKey | null> {
+    const [row] = await this.#database.call(sql.api_key_find, { key_id }, RowSchema);
+    if (row === undefined) return null;
+    return {
+      holder: Object.freeze({
+        tenant_id: row.tenant_id,
+        actor_id: key_id,
+        role: row.role,
+        mode: row.tenant_mode,
+        can: checkOf(row.role),
+      }),
+      secret_hash: row.secret_hash,
+      expires_ms: row.expires_at === null ? null : Date.parse(row.expires_at),
+      revoked: row.revoked_at !== null,
+      suspended: row.tenant_status === 'suspended',
+      read_ms: now_ms,
+    };
+  }
+}
+
+const caches = new WeakMap<Database, KeyCache>();
+
+function cacheOf(database: Database): KeyCache {
+  const cache = caches.get(database) ?? new KeyCache(database);
+  caches.set(database, cache);
+  return cache;
+}
+
+/** compared with when there is no such key, so that a miss costs what a hit costs */
+const nobody = Buffer.alloc(32);
+
+/**
+ * Who holds the key that is presented (without `Bearer`).
+ * Errors: `unauthenticated`, the same whether it is missing, malformed, unknown, wrong, expired or revoked; `tenant_suspended`.
+ */
+export async function authenticate(
+  database: Database,
+  presented: string | undefined,
+  now_ms = Date.now(),
+): Promise<Holder> {
+  const parts = presented === undefined ? null : parseApiKey(presented);
+  if (parts === null) throw unauthenticated();
+  const cache = cacheOf(database);
+  const key = cache.maybeKept(parts.key_id, now_ms) ?? (await cache.maybeRead(parts.key_id, now_ms));
+  const matches = timingSafeEqual(hashSecret(parts.secret), key?.secret_hash ?? nobody);
+  if (key === null || !matches || key.holder.mode !== parts.mode) throw unauthenticated();
+  if (key.revoked || (key.expires_ms !== null && key.expires_ms <= now_ms)) throw unauthenticated();
+  if (key.suspended) throw new Problem('tenant_suspended', 'The tenant is suspended; ask the platform');
+  return key.holder;
+}
+
+/** To be called before a key's revocation or expiry commits, and when another process says that it changed one. */
+export function forgetKey(database: Database, key_id: string, now_ms = Date.now()): void {
+  cacheOf(database).forget(key_id, now_ms);
+}
+
+function unauthenticated(): Problem {
+  return new Problem('unauthenticated', 'Send a valid key as Authorization: Bearer lk_…', {
+    headers: { 'WWW-Authenticate': 'Bearer' },
+  });
+}

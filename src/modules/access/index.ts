@@ -1,0 +1,3 @@
+export { authenticate, forgetKey, type Holder } from './authentication.ts';
+export { createKey, findKey } from './keys.ts';
+export type { Key, RoleName } from './schema.ts';

@@ -1,0 +1,103 @@
+// The OpenAPI document as a judge: whether an answer is one that the document promises.
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { z } from 'zod';
+
+const MediaSchema = z.record(z.string(), z.looseObject({ schema: z.unknown() }));
+const ResponseSchema = z.looseObject({ content: MediaSchema.optional() });
+const OperationSchema = z.looseObject({
+  operationId: z.string(),
+  responses: z.record(z.string(), ResponseSchema),
+});
+
+/** What this support reads of an OpenAPI document. */
+export const DocumentSchema = z.looseObject({
+  paths: z.record(z.string(), z.record(z.string(), OperationSchema)),
+});
+
+export type Document = z.infer<typeof DocumentSchema>;
+
+interface Given {
+  status: number;
+  headers: Headers;
+  body: unknown;
+  text: string;
+}
+
+export class Contract {
+  readonly #document: Document;
+  readonly #ajv = new Ajv2020({
+    strict: false,
+    validateFormats: false,
+    allErrors: true,
+    discriminator: false,
+  });
+  readonly #validators = new Map<string, ValidateFunction>();
+  readonly #paths: { pattern: RegExp; path: string }[];
+
+  constructor(document: unknown) {
+    this.#document = DocumentSchema.parse(document);
+    this.#ajv.addSchema(z.record(z.string(), z.unknown()).parse(closed(document)), 'openapi');
+    // A literal segment goes before a parameter: `/transactions/bulk` is not a transaction called bulk.
+    this.#paths = Object.keys(this.#document.paths)
+      .sort((a, b) => Number(a.includes('{')) - Number(b.includes('{')))
+      .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`) }));
+  }
+
+  /** Throws when the document does not promise this answer to this request. */
+  check(method: string, target: string, given: Given): void {
+    const pathname = target.split('?')[0] ?? target;
+    const name = `${method} ${pathname} → ${given.status}`;
+    const path = this.#paths.find(({ pattern }) => pattern.test(pathname))?.path;
+    const operation = path === undefined ? undefined : this.#document.paths[path]?.[method.toLowerCase()];
+    if (path === undefined || operation === undefined) throw new Error(`${name}: not in the document`);
+    const response = operation.responses[given.status];
+    if (response === undefined) {
+      throw new Error(`${name}: ${operation.operationId} documents no such status\n${given.text}`);
+    }
+    if (response.content === undefined) {
+      if (given.text !== '') throw new Error(`${name}: the document promises no body\n${given.text}`);
+      return;
+    }
+    const media = (given.headers.get('content-type') ?? '').split(';')[0]?.trim() ?? '';
+    if (response.content[media] === undefined) {
+      throw new Error(`${name}: ${operation.operationId} documents no ${media || 'missing media type'}`);
+    }
+    if (!media.includes('json')) return;
+    const pointer = [
+      'paths',
+      path,
+      method.toLowerCase(),
+      'responses',
+      String(given.status),
+      'content',
+      media,
+      'schema',
+    ];
+    const validate = this.#validator(`openapi#/${pointer.map(escaped).join('/')}`);
+    if (!validate(given.body)) {
+      throw new Error(`${name}: ${this.#ajv.errorsText(validate.errors)}\n${given.text}`);
+    }
+  }
+
+  #validator(reference: string): ValidateFunction {
+    const known = this.#validators.get(reference);
+    if (known !== undefined) return known;
+    const compiled = this.#ajv.compile({ $ref: reference });
+    this.#validators.set(reference, compiled);
+    return compiled;
+  }
+}
+
+/** A JSON pointer's segment within a URI fragment (RFC 6901). */
+function escaped(segment: string): string {
+  return encodeURIComponent(segment.replaceAll('~', '~0').replaceAll('/', '~1'));
+}
+
+/** The document with every object closed, so that a field nobody documented is found. Clients must ignore such a field; we must not send one. */
+function closed(node: unknown): unknown {
+  if (Array.isArray(node)) return node.map(closed);
+  if (typeof node !== 'object' || node === null) return node;
+  const copy = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, closed(value)]));
+  const is_object = copy.type === 'object' && 'properties' in copy && !('additionalProperties' in copy);
+  return is_object && !('allOf' in copy) ? { ...copy, additionalProperties: false } : copy;
+}

@@ -1,0 +1,106 @@
+// One factory per noun, through the verbs and routes that everybody else uses. Each test takes a tenant of its own.
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { type Actor, platform_tenant_id, system_actor_id } from '../../src/db.ts';
+import { newUuid } from '../../src/id.ts';
+import { createKey, type RoleName } from '../../src/modules/access/index.ts';
+import { createTenant } from '../../src/modules/tenants/index.ts';
+import type { Client } from './client.ts';
+import { database } from './database.ts';
+
+/** The platform itself as an actor. */
+export const platform: Actor = {
+  tenant_id: platform_tenant_id,
+  actor_id: system_actor_id,
+  request_id: 'req_test',
+};
+
+export interface TestTenant {
+  /** uuid */
+  id: string;
+  slug: string;
+  /** an owner's */
+  api_key: string;
+  /** the holder of that key, for verbs that take a Tx */
+  actor: Actor;
+}
+
+/** A tenant without accounts, and its owner's key. */
+export async function aTenant(
+  tenant: Partial<Omit<Parameters<typeof createTenant>[1], 'id'>> = {},
+): Promise<TestTenant> {
+  const row = await database.transaction(platform, (tx) =>
+    createTenant(tx, {
+      slug: `t-${randomBytes(8).toString('hex')}`,
+      name: 'Test tenant',
+      mode: 'test',
+      template: 'blank',
+      currency: 'EUR',
+      ...tenant,
+    }),
+  );
+  const { api_key, actor_id } = await aKey(row.id, 'owner');
+  return {
+    id: row.id,
+    slug: row.slug,
+    api_key,
+    actor: { tenant_id: row.id, actor_id, request_id: 'req_test' },
+  };
+}
+
+/** A further key of a tenant. */
+export async function aKey(
+  tenant_id: string,
+  role: RoleName,
+): Promise<{ api_key: string /** uuid */; actor_id: string }> {
+  const actor_id = newUuid();
+  const { api_key } = await database.transaction({ ...platform, tenant_id }, (tx) =>
+    createKey(tx, { id: actor_id, name: `test ${role}`, role }),
+  );
+  return { api_key, actor_id };
+}
+
+/** A key of the platform's administrators. */
+export async function aPlatformKey(): Promise<string> {
+  return (await aKey(platform_tenant_id, 'platform')).api_key;
+}
+
+const AccountSchema = z.looseObject({
+  id: z.string(),
+  code: z.string(),
+  currency: z.string(),
+  normal_side: z.enum(['debit', 'credit']),
+});
+
+const TransactionSchema = z.looseObject({
+  id: z.string(),
+  position: z.number(),
+  status: z.string(),
+  recorded_at: z.string(),
+});
+
+/** An account; a liability in EUR with a code of its own unless told otherwise. */
+export async function anAccount(
+  api: Client,
+  account: Record<string, unknown> = {},
+): Promise<z.infer<typeof AccountSchema>> {
+  const code = `test:${randomBytes(6).toString('hex')}`;
+  const answer = await api.post('/v1/accounts', { code, type: 'liability', currency: 'EUR', ...account });
+  return answer.as(AccountSchema);
+}
+
+/** A transaction from the one account to the other: debits the first, credits the second. */
+export async function aTransaction(
+  api: Client,
+  transaction: { debit: string; credit: string; amount?: string } & Record<string, unknown>,
+): Promise<z.infer<typeof TransactionSchema>> {
+  const { debit, credit, amount = '100', ...rest } = transaction;
+  const answer = await api.post('/v1/transactions', {
+    entries: [
+      { account: debit, direction: 'debit', amount },
+      { account: credit, direction: 'credit', amount },
+    ],
+    ...rest,
+  });
+  return answer.as(TransactionSchema);
+}

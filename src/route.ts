@@ -1,12 +1,13 @@
 // A route is data: method, path, who may call it, the schemas of what goes in and out, the problems it can answer, and a handler.
 // `main` collects the routes of all modules; the HTTP layer runs them; the OpenAPI document is generated from them.
+import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import type { Actor, Tx } from './db.ts';
 import type { ProblemCode } from './errors.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
 
-/** What a principal must be allowed to do. `null` on a route means that no key is needed. */
+/** What a principal must be allowed to do. `null` on a route means that any valid key may call it. */
 export interface Permission {
   action: 'read' | 'create' | 'update' | 'force';
   /** a noun: `transaction`, `account`, `key`, `tenant` … */
@@ -27,10 +28,11 @@ export interface Input<Params = unknown, Query = unknown, Body = unknown> {
   body: Body;
   /** the request's target as the client sent it, for links and `instance` */
   url: string;
-  headers: Record<string, string | undefined>;
+  /** names in lower case */
+  headers: IncomingHttpHeaders;
 }
 
-/** What a handler answers. A string body is JSON text already. */
+/** What a handler answers. A string body is JSON text already, unless the headers give another Content-Type. */
 export interface Reply {
   status: number;
   body: unknown;
@@ -56,9 +58,17 @@ interface Shape {
   description: string;
   tag: string;
   permission: Permission | null;
-  params?: z.ZodType;
-  query?: z.ZodType;
-  body?: z.ZodType;
+  /** of strings, by the names in the path */
+  params?: z.ZodType | undefined;
+  /** a strict object of strings; `created_at[gte]=…` arrives as `{created_at: {gte: '…'}}` */
+  query?: z.ZodType | undefined;
+  /**
+   * A refinement with `params: { problem: 'bulk_too_large' }` refuses with that problem instead of `invalid_request`,
+   * one with `params: { code: 'expiry_ambiguous' }` names the field's error.
+   */
+  body?: z.ZodType | undefined;
+  /** bytes; absent means 1 MiB */
+  body_limit_bytes?: number;
   /** an example body that validates, shown in the documentation */
   example?: unknown;
   /** status → schema of the body */
@@ -70,19 +80,25 @@ interface Shape {
 /** Runs in a read-only transaction of the principal's tenant. */
 export interface ReadRoute extends Shape {
   kind: 'read';
-  handler: (tx: Tx, input: Input<never, never, never>) => Promise<Reply>;
+  handler(tx: Tx, input: Input): Promise<Reply>;
 }
 
-/** Runs in one transaction together with its idempotency key: key, event and effect commit together. */
+/**
+ * Runs in one transaction together with its idempotency key: key, event and effect commit together.
+ * A thrown 409 or 422 is sticky: what the handler did is rolled back and the refusal is stored under the key.
+ */
 export interface WriteRoute extends Shape {
   kind: 'write';
-  handler: (tx: Tx, input: Input<never, never, never>) => Promise<Reply>;
+  handler(tx: Tx, input: Input): Promise<Reply>;
 }
 
-/** Posts through the group commit, which stores the key itself, or opens its own transactions. Gets no Tx. */
+/**
+ * Posts through the group commit, or opens its own transactions. Gets no Tx, and stores the key itself with what it did:
+ * an answer from the store carries `Idempotent-Replayed: true`, another request under the key is `idempotency_key_reused`.
+ */
 export interface PostRoute extends Shape {
   kind: 'post';
-  handler: (input: Input<never, never, never>, idempotency: Idempotency) => Promise<Reply>;
+  handler(input: Input, idempotency: Idempotency): Promise<Reply>;
   /** whether `application/x-ndjson` is accepted too; the body is then an array of the lines */
   ndjson?: true;
 }
@@ -107,10 +123,10 @@ export function readRoute<
   Body extends z.ZodType | undefined = undefined,
 >(
   route: Typed<ReadRoute, Params, Query, Body> & {
-    handler: (tx: Tx, input: Input<Parsed<Params>, Parsed<Query>, Parsed<Body>>) => Promise<Reply>;
+    handler(tx: Tx, input: Input<Parsed<Params>, Parsed<Query>, Parsed<Body>>): Promise<Reply>;
   },
 ): ReadRoute {
-  return { ...route, kind: 'read' } as ReadRoute;
+  return { ...route, kind: 'read' };
 }
 
 export function writeRoute<
@@ -119,10 +135,10 @@ export function writeRoute<
   Body extends z.ZodType | undefined = undefined,
 >(
   route: Typed<WriteRoute, Params, Query, Body> & {
-    handler: (tx: Tx, input: Input<Parsed<Params>, Parsed<Query>, Parsed<Body>>) => Promise<Reply>;
+    handler(tx: Tx, input: Input<Parsed<Params>, Parsed<Query>, Parsed<Body>>): Promise<Reply>;
   },
 ): WriteRoute {
-  return { ...route, kind: 'write' } as WriteRoute;
+  return { ...route, kind: 'write' };
 }
 
 export function postRoute<
@@ -131,11 +147,11 @@ export function postRoute<
   Body extends z.ZodType | undefined = undefined,
 >(
   route: Typed<PostRoute, Params, Query, Body> & {
-    handler: (
+    handler(
       input: Input<Parsed<Params>, Parsed<Query>, Parsed<Body>>,
       idempotency: Idempotency,
-    ) => Promise<Reply>;
+    ): Promise<Reply>;
   },
 ): PostRoute {
-  return { ...route, kind: 'post' } as PostRoute;
+  return { ...route, kind: 'post' };
 }

@@ -38,6 +38,8 @@ create table log.consumer (
   tenant_id uuid not null,
   name text not null,
   position bigint not null,
+  -- of that position's event; everything after it is as recent as that or newer
+  recorded_at timestamptz not null,
   moved_at timestamptz not null,
   constraint consumer_pkey primary key (tenant_id, name)
 );

@@ -24,11 +24,12 @@ create table ledger.account (
 -- Walks the tree of codes: prefix comparisons in byte order.
 create index account_code_prefix_idx on ledger.account (tenant_id, code collate "C");
 
--- What may change: the version with the highest position is the account as it is now.
+-- What may change: the version with the highest position is the account as it is now. `number` counts 1, 2, 3 … per account.
 create table ledger.account_version (
   tenant_id uuid not null,
   account_id uuid not null,
   position bigint not null,
+  number integer not null,
   name text,
   status text not null,
   available_min numeric(38, 0),
@@ -40,8 +41,19 @@ create table ledger.account_version (
   constraint account_version_status_known check (status in ('open', 'closed'))
 );
 
--- Answers "has any account changed since position p?" with one index probe.
+-- Answers "has any account changed since position p?" with one index probe; a new account changes none.
 create index account_version_position_idx on ledger.account_version (tenant_id, position);
+create index account_version_change_idx on ledger.account_version (tenant_id, position) where number > 1;
+
+-- metadata[key]=value → accounts that had it in some version, in the order of their codes; a pair is hashed
+create table ledger.account_metadata_pair (
+  tenant_id uuid not null,
+  pair_hash uuid not null,
+  code text collate "C" not null,
+  account_id uuid not null,
+  constraint account_metadata_pair_pkey primary key (tenant_id, pair_hash, code),
+  constraint account_metadata_pair_account_fkey foreign key (tenant_id, account_id) references ledger.account (tenant_id, id)
+);
 
 -- One leg of a transaction. `position` is that of the transaction's event. Minor units, positive; negative only to release a hold.
 create table ledger.entry (
@@ -62,9 +74,9 @@ create table ledger.entry (
 ) partition by range (recorded_at);
 
 create index entry_account_idx on ledger.entry (tenant_id, account_id, position);
--- Entries that carry a business time of their own; the others are in effect when recorded, so their position orders them.
-create index entry_effective_idx on ledger.entry (tenant_id, account_id, effective_at) where effective_at <> recorded_at;
-create index entry_expiry_idx on ledger.entry (tenant_id, account_id, expires_at) where expires_at is not null;
+-- Entries that a clock must place: with a business time of their own, or with an expiry. For all others the position is the time.
+create index entry_dated_idx on ledger.entry (tenant_id, account_id, position)
+  where effective_at <> recorded_at or expires_at is not null;
 
 -- Who has a reference, for ever. A hash, so small.
 create table ledger.reference (
@@ -91,6 +103,8 @@ create table ledger.transaction_link (
   constraint transaction_link_kind_known check (kind in ('capture', 'void', 'expiry', 'reversal'))
 );
 
+create index transaction_link_position_idx on ledger.transaction_link (tenant_id, position);
+
 -- metadata[key]=value → positions; a pair is hashed
 create table ledger.metadata_pair (
   tenant_id uuid not null,
@@ -109,11 +123,27 @@ create table ledger.halt (
   constraint halt_pkey primary key (tenant_id, position)
 );
 
+-- Accounts as they are now.
+create view ledger.current_account with (security_invoker) as
+select
+  account.tenant_id, account.id, account.code, account.type, account.currency, account.scale, account.created_at,
+  version.name, version.status, version.available_min, version.posted_max, version.metadata, version.position, version.number
+from ledger.account
+cross join lateral (
+  select account_version.*
+  from ledger.account_version
+  where account_version.tenant_id = account.tenant_id and account_version.account_id = account.id
+  order by account_version.position desc
+  limit 1
+) version;
+
+grant select on ledger.current_account to lattice_app, lattice_read;
+
 do $$
 declare
   v_table text;
 begin
-  foreach v_table in array array['account', 'account_version', 'entry', 'reference', 'transaction_link', 'metadata_pair', 'halt'] loop
+  foreach v_table in array array['account', 'account_version', 'account_metadata_pair', 'entry', 'reference', 'transaction_link', 'metadata_pair', 'halt'] loop
     execute format('alter table ledger.%I enable row level security', v_table);
     execute format('alter table ledger.%I force row level security', v_table);
     execute format(

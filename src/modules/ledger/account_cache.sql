@@ -1,0 +1,5 @@
+-- name: account_cache_find
+select * from ledger.find_accounts($tenant_id, $ids::uuid[], $codes::text[]);
+
+-- name: account_cache_changes
+select * from ledger.changed_accounts($tenant_id, $after_position, $limit);

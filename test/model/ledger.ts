@@ -27,6 +27,8 @@ export class ReferenceLedger {
   readonly releases = new Map<string, Release[]>();
   readonly captures = new Map<string, string[]>();
   readonly reversals = new Map<string, string[]>();
+  /** of every hold that has one */
+  readonly expiries: bigint[] = [];
   readonly #running = new Map<string, Running>();
 
   /** An account given by its id or its code; what is not there is undefined. */
@@ -71,6 +73,7 @@ export class ReferenceLedger {
       reverses: posting.reverses,
     };
     this.transactions.set(transaction.id, transaction);
+    if (transaction.expires_at !== null) this.expiries.push(transaction.expires_at);
     if (posting.reference !== null) this.transaction_ids_by_reference.set(posting.reference, transaction.id);
     for (const entry of posting.entries) {
       const running = this.#runningOf(entry.account_id);
@@ -146,6 +149,7 @@ export class ReferenceLedger {
     const copy = new ReferenceLedger();
     for (const account of this.accounts.values()) copy.recordAccount(account);
     for (const [id, transaction] of this.transactions) copy.transactions.set(id, transaction);
+    copy.expiries.push(...this.expiries);
     for (const [reference, id] of this.transaction_ids_by_reference) {
       copy.transaction_ids_by_reference.set(reference, id);
     }
@@ -186,6 +190,11 @@ export class ReferenceLedger {
     if (running === undefined) throw new Error(`the model has no account ${account_id}`);
     return running;
   }
+}
+
+/** The instants in a span of time at which what the ledger says can change, and both its ends. */
+export function instantsBetween(ledger: ReferenceLedger, from: bigint, until: bigint): bigint[] {
+  return [from, ...ledger.expiries.filter((expiry) => expiry > from && expiry <= until), until];
 }
 
 export function debitsOf(transaction: { entries: Entry[] }): bigint {

@@ -5,6 +5,7 @@ import { BalanceAnswer } from './answers.ts';
 import { balanceOf, type Viewpoint } from './balances.ts';
 import type { Look } from './commands.ts';
 import { clockNow, instantText } from './instant.ts';
+import { instantsBetween } from './ledger.ts';
 import type { Play } from './play.ts';
 import { momentOf } from './requests.ts';
 
@@ -26,9 +27,9 @@ export async function lookAt(play: Play, look: Look): Promise<void> {
   const until = clockNow() + 1_000n;
   play.note(`GET ${path}\n  → ${answer.status} ${answer.text}`);
   const { posted, pending, available } = BalanceAnswer.parse(answer.body);
-  const views = play
-    .instantsBetween(from, until)
-    .map((now) => shown(balanceOf(ledger, account, { now, as_of, known_at })));
+  const views = instantsBetween(ledger, from, until).map((now) =>
+    shown(balanceOf(ledger, account, { now, as_of, known_at })),
+  );
   const read = { ...posted, ...pending, available };
   if (views.some((view) => isDeepStrictEqual(view, read))) return;
   play.fail(path, () => expect(read).toEqual(views[0]));

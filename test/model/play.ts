@@ -7,6 +7,7 @@ import { type Command, type Effect, type ItemOutcome, type Outcome, ReferenceApi
 import type { Intent } from './commands.ts';
 import type { Receipt, Refusal } from './facts.ts';
 import { clockNow, parseInstant } from './instant.ts';
+import { instantsBetween } from './ledger.ts';
 import { lookAt } from './looks.ts';
 import { account_groups, commandOf, opening_bulk, type Request, requestOf } from './requests.ts';
 import { accountView, transactionView } from './views.ts';
@@ -120,16 +121,7 @@ export class Play {
 
   /** What the model allows at the instants at which its answer changes. */
   #outcomesBetween(command: Command, from: bigint, until: bigint): Outcome[] {
-    return this.instantsBetween(from, until).map((instant) => this.api.decide(command, instant));
-  }
-
-  instantsBetween(from: bigint, until: bigint): bigint[] {
-    const expiries = [...this.api.ledger.transactions.values()].flatMap((transaction) =>
-      transaction.expires_at !== null && transaction.expires_at > from && transaction.expires_at <= until
-        ? [transaction.expires_at]
-        : [],
-    );
-    return [from, ...expiries, until];
+    return instantsBetween(this.api.ledger, from, until).map((instant) => this.api.decide(command, instant));
   }
 
   /** Why an answer is not this outcome's; null when it is. */
@@ -215,7 +207,9 @@ export class Play {
     const answer = await this.client.get(`/v1/transactions/${id}`);
     const until = clockNow() + 1_000n;
     const read = Subject.parse(answer.body);
-    const views = this.instantsBetween(from, until).map((now) => transactionView(this.api.ledger, id, now));
+    const views = instantsBetween(this.api.ledger, from, until).map((now) =>
+      transactionView(this.api.ledger, id, now),
+    );
     this.#expectOneOf(`GET /v1/transactions/${id}`, read, views);
   }
 

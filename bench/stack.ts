@@ -1,0 +1,173 @@
+// One Lattice to measure: a Postgres of its own with the settings of `npm start`, and the server as a process apart from it and from us.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { Database, platform_tenant_id, queries, system_actor_id } from '../src/db.ts';
+import { readPidFile } from '../src/embedded/postmaster.ts';
+import { type Embedded, startEmbedded } from '../src/embedded.ts';
+import { createLogger } from '../src/log.ts';
+import { migrate } from '../src/migrate.ts';
+import { createKey } from '../src/modules/access/index.ts';
+import { createTenant } from '../src/modules/tenants/index.ts';
+
+const sql = queries(import.meta.url, 'settings_describe');
+
+const logger = createLogger('warn');
+const ready_timeout_ms = 60_000;
+export const root = join(import.meta.dirname, '..');
+
+export interface Tenant {
+  /** uuid */
+  id: string;
+  /** of an owner */
+  api_key: string;
+}
+
+export class Stack {
+  readonly port: number;
+  readonly server_pid: number;
+  readonly postgres_pid: number;
+  readonly owner_url: string;
+  /** as `lattice_app`, to count with */
+  readonly database: Database;
+  readonly directory: string;
+  readonly #server: ChildProcess;
+  readonly #embedded: Embedded;
+  readonly #is_temporary: boolean;
+
+  private constructor(parts: {
+    directory: string;
+    is_temporary: boolean;
+    port: number;
+    server: ChildProcess;
+    embedded: Embedded;
+    database: Database;
+  }) {
+    const postgres = readPidFile(join(parts.directory, 'postgres'));
+    if (postgres === null || parts.server.pid === undefined)
+      throw new Error('a process of the stack is gone');
+    this.directory = parts.directory;
+    this.port = parts.port;
+    this.server_pid = parts.server.pid;
+    this.postgres_pid = postgres.pid;
+    this.owner_url = parts.embedded.owner_url;
+    this.database = parts.database;
+    this.#server = parts.server;
+    this.#embedded = parts.embedded;
+    this.#is_temporary = parts.is_temporary;
+  }
+
+  /** A directory that is given is kept; without one it is a temporary one, which goes with the stack. */
+  static async start(kept_directory?: string): Promise<Stack> {
+    const directory = kept_directory ?? mkdtempSync(join(tmpdir(), 'lattice-bench-'));
+    mkdirSync(directory, { recursive: true });
+    const embedded = await startEmbedded(directory, {
+      port: 0,
+      logger,
+      onLost: (error) => {
+        throw error;
+      },
+    });
+    await migrate(embedded.owner_url, logger);
+    const port = await freePort();
+    const server = spawn(process.execPath, ['src/main.ts', 'start'], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: {
+        ...process.env,
+        NODE_ENV: 'production',
+        PORT: String(port),
+        LATTICE_DATA_DIR: directory,
+        DATABASE_URL: embedded.app_url,
+        DATABASE_OWNER_URL: embedded.owner_url,
+        LOG_LEVEL: 'warn',
+        // The only thing that is switched off: a limit on the rate would be what is measured.
+        RATE_LIMIT_PER_SECOND: '0',
+      },
+    });
+    await ready(port, server);
+    const database = new Database({
+      connection_string: embedded.app_url,
+      size: 4,
+      application_name: 'lattice bench',
+      logger,
+    });
+    return new Stack({
+      directory,
+      is_temporary: kept_directory === undefined,
+      port,
+      server,
+      embedded,
+      database,
+    });
+  }
+
+  /** What Postgres says about itself; refuses to measure one that does not keep what it acknowledges. */
+  async describePostgres(): Promise<string> {
+    const [row] = await this.database.call(sql.settings_describe, {}, z.object({ settings: z.string() }));
+    if (row === undefined) throw new Error('Postgres tells no settings');
+    for (const durable of ['fsync=on', 'full_page_writes=on', 'synchronous_commit=on']) {
+      if (!row.settings.includes(durable)) throw new Error(`no bench without ${durable}: ${row.settings}`);
+    }
+    return row.settings;
+  }
+
+  async createTenant(slug: string): Promise<Tenant> {
+    const platform = { tenant_id: platform_tenant_id, actor_id: system_actor_id, request_id: 'req_bench' };
+    const tenant = await this.database.transaction(platform, (tx) =>
+      createTenant(tx, { slug, name: slug, mode: 'live', template: 'blank', currency: 'EUR' }),
+    );
+    const { api_key } = await this.database.transaction({ ...platform, tenant_id: tenant.id }, (tx) =>
+      createKey(tx, { name: 'bench', role: 'owner' }),
+    );
+    return { id: tenant.id, api_key };
+  }
+
+  async stop(): Promise<void> {
+    await this.database.end();
+    await stopProcess(this.#server);
+    await this.#embedded.stop();
+    if (this.#is_temporary) rmSync(this.directory, { recursive: true });
+  }
+}
+
+/** Waits until the server says that it is ready. */
+export async function ready(port: number, server: ChildProcess): Promise<void> {
+  const deadline = performance.now() + ready_timeout_ms;
+  while (performance.now() < deadline) {
+    if (server.exitCode !== null) throw new Error(`the server ended with status ${server.exitCode}`);
+    // Refused while it does not listen yet: then it is simply not ready.
+    const status = await fetch(`http://127.0.0.1:${port}/readyz`).then(
+      async (response) => {
+        await response.arrayBuffer();
+        return response.status;
+      },
+      () => 0,
+    );
+    if (status === 200) return;
+    await delay(10);
+  }
+  throw new Error(`the server was not ready within ${ready_timeout_ms} ms`);
+}
+
+export async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exit;
+}
+
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  if (address === null || typeof address === 'string') throw new Error('the probe has no port');
+  probe.close();
+  await once(probe, 'close');
+  return address.port;
+}

@@ -37,9 +37,11 @@ const catalogue = {
   idempotency_key_reused: { status: 422, title: 'This key was used for another request' },
   // Tenants and access
   tenant_suspended: { status: 403, title: 'The tenant is suspended' },
+  tenant_not_active: { status: 409, title: 'The tenant is not active' },
+  tenant_not_suspended: { status: 409, title: 'The tenant is not suspended' },
   tenant_slug_taken: { status: 409, title: 'Another tenant has this slug' },
-  template_unknown: { status: 422, title: 'There is no such onboarding template' },
   key_revoked: { status: 409, title: 'The API key is already revoked' },
+  key_expired: { status: 409, title: 'The API key has expired' },
   last_owner_key: { status: 409, title: 'A tenant keeps at least one owner key' },
   // Accounts
   account_code_taken: { status: 409, title: 'Another account has this code' },
@@ -121,4 +123,14 @@ export function problemDocument(problem: Problem, instance: string, request_id: 
     ...(problem.options.errors === undefined ? {} : { errors: problem.options.errors }),
     ...problem.options.extras,
   };
+}
+
+const isProblemCode = (code: unknown): code is ProblemCode => typeof code === 'string' && Object.hasOwn(problems, code);
+
+/** The problem of a document that `problemDocument` made. */
+export function readProblem(text: string): Problem {
+  const { type: _type, code, title: _title, status: _status, detail, instance: _instance, request_id: _id, ...rest } = JSON.parse(text);
+  if (!isProblemCode(code)) throw new Error('not a problem of ours');
+  const { retryable: _retryable, errors, ...extras } = rest;
+  return new Problem(code, String(detail), { extras, ...(errors === undefined ? {} : { errors }) });
 }

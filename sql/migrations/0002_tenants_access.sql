@@ -11,18 +11,23 @@ create table tenants.tenant (
   status text not null,
   template text not null,
   currency text not null,
-  -- counts changes, for ETags
-  version integer not null,
+  -- the owner key that the tenant is opened with, made known here because its row belongs to the tenant's own transaction
+  owner_key_id uuid,
+  owner_key_hash bytea,
+  -- and the assets that it is opened with, for the same reason
+  opening_assets jsonb not null default '[]',
   created_at timestamptz not null,
   updated_at timestamptz not null,
   constraint tenant_pkey primary key (tenant_id),
   constraint tenant_mode_known check (mode in ('live', 'test')),
-  constraint tenant_status_known check (status in ('active', 'suspended'))
+  constraint tenant_status_known check (status in ('opening', 'active', 'suspended')),
+  constraint tenant_owner_key_given check ((owner_key_id is null) = (owner_key_hash is null)),
+  constraint tenant_opening_has_owner_key check (status <> 'opening' or owner_key_id is not null)
 );
 
 -- The platform's own tenant, whose log records changes to tenants and platform keys. XXX is ISO 4217 for "no currency".
-insert into tenants.tenant (tenant_id, slug, name, mode, status, template, currency, version, created_at, updated_at)
-values ('00000000-0000-7000-8000-000000000000', 'platform', 'Platform', 'live', 'active', 'blank', 'XXX', 1, now(), now());
+insert into tenants.tenant (tenant_id, slug, name, mode, status, template, currency, created_at, updated_at)
+values ('00000000-0000-7000-8000-000000000000', 'platform', 'Platform', 'live', 'active', 'blank', 'XXX', now(), now());
 
 -- The platform's tenant sees every tenant; a tenant sees itself.
 alter table tenants.tenant enable row level security;
@@ -66,6 +71,7 @@ create table access.api_key (
   expires_at timestamptz,
   revoked_at timestamptz,
   constraint api_key_pkey primary key (tenant_id, id),
+  constraint api_key_platform_role check ((role = 'platform') = (tenant_id = '00000000-0000-7000-8000-000000000000')),
   constraint api_key_secret_hash_sha256 check (length(secret_hash) = 32),
   constraint api_key_rotated_from_fkey foreign key (tenant_id, rotated_from) references access.api_key (tenant_id, id)
 );

@@ -1,7 +1,8 @@
 // Who may do what, as one table. CASL answers the questions; the database keeps tenants apart whatever this table says.
 import { createMongoAbility } from '@casl/ability';
+import type { z } from 'zod';
 import type { Permission } from '../../route.ts';
-import type { RoleName } from './schema.ts';
+import { type RoleName, RoleNameSchema, type RoleSchema } from './schema.ts';
 
 type Action = Permission['action'];
 
@@ -63,8 +64,6 @@ export const roles: Record<RoleName, Role> = {
   },
 };
 
-const role_names = Object.keys(roles).filter((name): name is RoleName => Object.hasOwn(roles, name));
-
 function permissionsOf(role: RoleName): Permission[] {
   const { read = [], create = [], update = [], force = [] } = roles[role].may;
   return [
@@ -77,7 +76,7 @@ function permissionsOf(role: RoleName): Permission[] {
 
 // Grants without conditions only, so CASL's type-level check is exact; a condition would need instances instead.
 const checks = new Map(
-  role_names.map((role) => {
+  RoleNameSchema.options.map((role) => {
     const ability = createMongoAbility(permissionsOf(role));
     return [role, (permission: Permission) => ability.can(permission.action, permission.subject)] as const;
   }),
@@ -95,10 +94,8 @@ export function coversRole(can: (permission: Permission) => boolean, role: RoleN
   return permissionsOf(role).every(can);
 }
 
-export function listRoles() {
-  return role_names.map((name) => ({
-    name,
-    description: roles[name].description,
-    permissions: permissionsOf(name).map(({ action, subject }) => `${action}:${subject}`),
-  }));
+/** A role as it is shown. */
+export function findRole(name: RoleName): z.infer<typeof RoleSchema> {
+  const permissions = permissionsOf(name).map(({ action, subject }) => `${action}:${subject}`);
+  return { name, description: roles[name].description, permissions };
 }

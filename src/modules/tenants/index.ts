@@ -1,2 +1,26 @@
-export { type Mode, ModeSchema, type TemplateName, type Tenant } from './schema.ts';
-export { createTenant, findTenant, renderTenant, type TenantRow } from './tenants.ts';
+export { findScale } from './assets.ts';
+export { iso_4217 } from './currencies.ts';
+export { tenantsModule } from './module.ts';
+export {
+  CurrencySchema,
+  type Mode,
+  ModeSchema,
+  NameSchema,
+  NewAssetSchema,
+  SlugSchema,
+  type TemplateName,
+  TemplateNameSchema,
+  type Tenant,
+  TenantSchema,
+} from './schema.ts';
+export {
+  createTenant,
+  findTenant,
+  listOpening,
+  listTenants,
+  maybeOpenTenant,
+  maybeTenantBySlug,
+  type Opening,
+  renderTenant,
+  type TenantRow,
+} from './tenants.ts';

@@ -1,0 +1,37 @@
+import type { Template } from './template.ts';
+
+export const lending: Template = {
+  description:
+    'Loans from own or borrowed funds: principal, interest and fees apart, credit losses provided for',
+  accounts: [
+    { code: 'assets:cash:operating', name: 'Operating bank account', type: 'asset' },
+    { code: 'assets:cash:funding', name: 'Bank account that funding is drawn to', type: 'asset' },
+    { code: 'clearing:disbursements', name: 'Disbursements on their way to borrowers', type: 'asset' },
+    { code: 'clearing:card_acquirer', name: 'Card repayments not yet settled', type: 'asset' },
+    { code: 'clearing:direct_debit', name: 'Direct debits not yet settled', type: 'asset' },
+    { code: 'loans:principal', name: 'Principal outstanding', type: 'asset' },
+    { code: 'loans:interest_receivable', name: 'Interest accrued, not yet paid', type: 'asset' },
+    { code: 'loans:fees_receivable', name: 'Fees charged, not yet paid', type: 'asset' },
+    { code: 'loans:allowance', name: 'Allowance for credit losses (contra: in credit)', type: 'asset' },
+    { code: 'liabilities:funding:principal', name: 'Funding facilities drawn', type: 'liability' },
+    { code: 'liabilities:funding:interest_payable', name: 'Interest owed to funders', type: 'liability' },
+    { code: 'liabilities:borrowers:overpayments', name: 'Overpaid by borrowers', type: 'liability' },
+    { code: 'liabilities:taxes', name: 'Taxes collected and withheld', type: 'liability' },
+    { code: 'suspense:unidentified_receipts', name: 'Receipts not yet matched to a loan', type: 'liability' },
+    { code: 'equity:opening', name: 'Opening balances', type: 'equity' },
+    { code: 'equity:capital', name: 'Paid-in capital', type: 'equity' },
+    { code: 'equity:retained_earnings', name: 'Retained earnings', type: 'equity' },
+    { code: 'revenue:interest', name: 'Interest earned', type: 'revenue' },
+    { code: 'revenue:origination_fees', name: 'Origination fees', type: 'revenue' },
+    { code: 'revenue:late_fees', name: 'Late fees', type: 'revenue' },
+    { code: 'revenue:recoveries', name: 'Recovered after write-off', type: 'revenue' },
+    { code: 'expenses:funding_interest', name: 'Interest paid to funders', type: 'expense' },
+    { code: 'expenses:processor_fees', name: 'Processor fees', type: 'expense' },
+    { code: 'expenses:bank_fees', name: 'Bank fees', type: 'expense' },
+    { code: 'expenses:collections', name: 'Collection costs', type: 'expense' },
+    { code: 'losses:provisions', name: 'Change of the allowance for credit losses', type: 'expense' },
+    { code: 'losses:write_offs', name: 'Written off beyond the allowance', type: 'expense' },
+    { code: 'losses:chargebacks', name: 'Card repayments charged back', type: 'expense' },
+    { code: 'losses:fraud', name: 'Fraud', type: 'expense' },
+  ],
+};

@@ -37,6 +37,11 @@ export interface Reply {
   status: number;
   body: unknown;
   headers?: Record<string, string>;
+  /**
+   * The body without what may be shown once only. Given when the body holds a secret: the answer is then stored sealed
+   * (access.sealAnswer), and a replay gives the whole body to the same API key and this one to any other.
+   */
+  redacted?: unknown;
 }
 
 /** A mutating request's key and fingerprint, already parsed. */
@@ -67,6 +72,8 @@ interface Shape {
    * one with `params: { code: 'expiry_ambiguous' }` names the field's error.
    */
   body?: z.ZodType | undefined;
+  /** what the documentation shows instead of `body`, when parts of a body are checked one by one */
+  documented_body?: z.ZodType;
   /** bytes; absent means 1 MiB */
   body_limit_bytes?: number;
   /** an example body that validates, shown in the documentation */
@@ -83,6 +90,12 @@ export interface ReadRoute extends Shape {
   handler(tx: Tx, input: Input): Promise<Reply>;
 }
 
+/** Reads with one statement that takes its tenant as an argument (Database.call): one round trip. Gets no Tx. */
+export interface CallRoute extends Shape {
+  kind: 'call';
+  handler(input: Input): Promise<Reply>;
+}
+
 /**
  * Runs in one transaction together with its idempotency key: key, event and effect commit together.
  * A thrown 409 or 422 is sticky: what the handler did is rolled back and the refusal is stored under the key.
@@ -90,6 +103,12 @@ export interface ReadRoute extends Shape {
 export interface WriteRoute extends Shape {
   kind: 'write';
   handler(tx: Tx, input: Input): Promise<Reply>;
+  /**
+   * What a 2xx promises beyond its own transaction, such as the books of a new tenant. Runs after the commit and again at each
+   * replay, before the answer is sent, so a crash in between is resolved by repeating the request; doing it twice changes nothing.
+   * `answer` is the JSON text of the answer, redacted if it holds a secret.
+   */
+  complete?(answer: string): Promise<void>;
 }
 
 /**
@@ -103,7 +122,7 @@ export interface PostRoute extends Shape {
   ndjson?: true;
 }
 
-export type Route = ReadRoute | WriteRoute | PostRoute;
+export type Route = ReadRoute | CallRoute | WriteRoute | PostRoute;
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 
@@ -127,6 +146,17 @@ export function readRoute<
   },
 ): ReadRoute {
   return { ...route, kind: 'read' };
+}
+
+export function callRoute<
+  Params extends z.ZodType | undefined = undefined,
+  Query extends z.ZodType | undefined = undefined,
+>(
+  route: Typed<CallRoute, Params, Query, undefined> & {
+    handler(input: Input<Parsed<Params>, Parsed<Query>, undefined>): Promise<Reply>;
+  },
+): CallRoute {
+  return { ...route, kind: 'call' };
 }
 
 export function writeRoute<

@@ -162,6 +162,16 @@ export class Database {
     }
   }
 
+  /** The same with positional values, for a caller that encodes its own arguments. */
+  async callWith(query: Query, values: unknown[]): Promise<unknown[]> {
+    try {
+      const result = await this.pool.query({ name: query.name, text: query.text, values });
+      return result.rows;
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
   /** Calls `listener` after each commit of this process that appended to a tenant's log. A hint: other processes commit too. */
   onAppend(listener: (tenant_id: string) => void): () => void {
     this.#append_listeners.add(listener);
@@ -293,7 +303,9 @@ function translate(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof Problem) return error;
   if (error instanceof pg.DatabaseError) {
     if (error.constraint !== undefined && is_problem_code(error.constraint)) {
-      return new Problem(error.constraint, problems[error.constraint].title);
+      const problem = new Problem(error.constraint, problems[error.constraint].title);
+      problem.cause = error;
+      return problem;
     }
     // Class 08 connection, 57P0x shutdown and crash, 53300 too many connections
     if (/^(08|57P0|53300)/.test(error.code ?? '')) return unavailable(error);
@@ -303,6 +315,12 @@ function translate(error: unknown): unknown {
   const lost =
     /^(ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code) || /connection|timeout exceeded|socket/i.test(error.message);
   return lost ? unavailable(error) : error;
+}
+
+/** Whether a statement failed because it would have violated one of these constraints. */
+export function violates(error: unknown, constraints: string[]): boolean {
+  const cause = error instanceof Problem ? error.cause : error;
+  return cause instanceof pg.DatabaseError && cause.constraint !== undefined && constraints.includes(cause.constraint);
 }
 
 function unavailable(cause: Error): Problem {

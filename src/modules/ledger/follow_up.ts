@@ -1,0 +1,289 @@
+// What can happen to a transaction that is in the ledger: a hold is captured, voided or expires, a posting is reversed.
+// Each reads its target as found, and becomes a draft that is written only if the target is still so.
+import { Problem } from '../../errors.ts';
+import { encodeId } from '../../id.ts';
+import type { ResolvedAccount } from './account_cache.ts';
+import {
+  checkAccounts,
+  checkBalance,
+  type Draft,
+  type DraftEntry,
+  type DraftTarget,
+  factsJson,
+  type Resolve,
+  resolveEntries,
+  singleTotal,
+} from './draft.ts';
+import { renderTransaction, type StoredTransaction, transactionState } from './stored_transaction.ts';
+import type { CaptureRequest, Direction, ReversalRequest } from './transaction_schema.ts';
+
+interface Ids {
+  /** uuid of the transaction that the follow-up makes, if it makes one */
+  transaction_id: string;
+  /** TypeID */
+  actor: string;
+}
+
+/** What is left of a transaction on one account and side. */
+interface Line {
+  account: ResolvedAccount;
+  direction: Direction;
+  left: bigint;
+}
+
+const opposite = { debit: 'credit', credit: 'debit' } as const;
+
+/** transaction_not_pending, account_not_found, currency_mismatch, entries_unbalanced, entries_required, capture_exceeds_hold, account_closed. */
+export function draftCapture(
+  resolve: Resolve,
+  hold: StoredTransaction,
+  request: CaptureRequest,
+  ids: Ids,
+  now: string,
+): Draft {
+  checkPending(hold, now);
+  const lines = leftLines(resolve, hold, 'pending');
+  const entries =
+    request.entries === undefined
+      ? takeAmount(lines, request.amount, 'capture_exceeds_hold')
+      : takeEntries(lines, resolveEntries(resolve, request.entries, 'posted'));
+  checkAccounts(entries);
+  const taken = sumLines(entries);
+  const everything = lines.every((line) => (taken.get(lineKey(line)) ?? 0n) === line.left);
+  const final = everything || request.final === true;
+  const released = lines.map((line) => ({
+    account: line.account,
+    layer: 'pending' as const,
+    direction: line.direction,
+    amount: final ? -line.left : -(taken.get(lineKey(line)) ?? 0n),
+  }));
+  const description = request.description ?? null;
+  const reference = request.reference ?? null;
+  const metadata = request.metadata ?? {};
+  const links = `"captures":"${encodeId('transaction', hold.id)}",`;
+  return {
+    event_type: 'ledger.transaction_posted',
+    subject_id: ids.transaction_id,
+    data: factsJson(
+      { status: 'posted', entries, links, expires_at: null, description, reference, metadata },
+      ids.actor,
+    ),
+    entries: [...entries, ...released.filter((entry) => entry.amount !== 0n)],
+    effective_at: request.effective_at ?? null,
+    expires_at: hold.expires_at,
+    reference,
+    metadata,
+    target: target(hold, 'capture', final, hold.expires_at),
+    limits_apply: true,
+    answer: null,
+  };
+}
+
+/** transaction_not_pending */
+export function draftVoid(resolve: Resolve, hold: StoredTransaction, now: string): Draft {
+  checkPending(hold, now);
+  return endHold(resolve, hold, 'void');
+}
+
+/** Null when there is nothing left that could expire. */
+export function draftExpiry(resolve: Resolve, hold: StoredTransaction, now: string): Draft | null {
+  const state = transactionState(hold, now);
+  if (state.status !== 'expired' || state.ended) return null;
+  return endHold(resolve, hold, 'expiry');
+}
+
+function endHold(resolve: Resolve, hold: StoredTransaction, kind: 'void' | 'expiry'): Draft {
+  const released = leftLines(resolve, hold, 'pending')
+    .filter((line) => line.left !== 0n)
+    .map((line) => ({
+      account: line.account,
+      layer: 'pending' as const,
+      direction: line.direction,
+      amount: -line.left,
+    }));
+  const past = kind === 'void' ? 'voided' : 'expired';
+  const amounts = released.map((entry) => ({
+    account_id: encodeId('account', entry.account.id),
+    account_code: entry.account.code,
+    direction: entry.direction,
+    amount: `${-entry.amount}`,
+    currency: entry.account.currency,
+    scale: entry.account.scale,
+  }));
+  return {
+    event_type: `ledger.transaction_${past}`,
+    subject_id: hold.id,
+    data: JSON.stringify({ status: past, released: amounts }),
+    entries: released,
+    effective_at: null,
+    expires_at: hold.expires_at,
+    reference: null,
+    metadata: {},
+    target: target(hold, kind, true, kind === 'void' ? hold.expires_at : null),
+    limits_apply: false,
+    answer: renderTransaction(hold, { ...transactionState(hold, ''), status: past, remaining: 0n }),
+  };
+}
+
+/** transaction_not_posted, already_reversed, entries_required, reversal_exceeds_transaction, account_closed. */
+export function draftReversal(
+  resolve: Resolve,
+  original: StoredTransaction,
+  request: ReversalRequest,
+  ids: Ids,
+): Draft {
+  const id = encodeId('transaction', original.id);
+  if (original.type !== 'ledger.transaction_posted') {
+    throw new Problem('transaction_not_posted', `${id} is a hold; reverse its captures`, {
+      extras: { captured_by: transactionState(original, '').captured_by },
+    });
+  }
+  const lines = leftLines(resolve, original, 'posted');
+  if (lines.every((line) => line.left === 0n)) {
+    throw new Problem('already_reversed', `${id} is reversed in full`, {
+      extras: { reversed_by: transactionState(original, '').reversed_by },
+    });
+  }
+  const entries = takeAmount(lines, request.amount, 'reversal_exceeds_transaction').map((entry) => ({
+    ...entry,
+    direction: opposite[entry.direction],
+  }));
+  checkAccounts(entries);
+  const taken = sumLines(entries);
+  const final = lines.every(
+    (line) => taken.get(lineKey({ ...line, direction: opposite[line.direction] })) === line.left,
+  );
+  const description = request.description ?? null;
+  const reference = request.reference ?? null;
+  const metadata = request.metadata ?? {};
+  return {
+    event_type: 'ledger.transaction_posted',
+    subject_id: ids.transaction_id,
+    data: factsJson(
+      {
+        status: 'posted',
+        entries,
+        links: `"reverses":"${id}",`,
+        expires_at: null,
+        description,
+        reference,
+        metadata,
+      },
+      ids.actor,
+    ),
+    entries,
+    effective_at: request.effective_at ?? null,
+    expires_at: null,
+    reference,
+    metadata,
+    target: target(original, 'reversal', final, null),
+    limits_apply: request.force !== true,
+    answer: null,
+  };
+}
+
+function target(
+  found: StoredTransaction,
+  kind: DraftTarget['kind'],
+  final: boolean,
+  expires_at: string | null,
+): DraftTarget {
+  return { id: found.id, number: found.links.length + 1, kind, final, expires_at };
+}
+
+function checkPending(hold: StoredTransaction, now: string): void {
+  const { status } = transactionState(hold, now);
+  if (status === 'pending') return;
+  throw new Problem('transaction_not_pending', `${encodeId('transaction', hold.id)} is ${status}`, {
+    extras: { status },
+  });
+}
+
+function lineKey(line: { account: ResolvedAccount; direction: Direction }): string {
+  return `${line.account.id} ${line.direction}`;
+}
+
+function sumLines(entries: DraftEntry[]): Map<string, bigint> {
+  const sums = new Map<string, bigint>();
+  for (const entry of entries) {
+    const key = lineKey(entry);
+    sums.set(key, (sums.get(key) ?? 0n) + entry.amount);
+  }
+  return sums;
+}
+
+/** Per account and side: of a hold what is still held, of a posting what is not yet reversed. */
+function leftLines(resolve: Resolve, found: StoredTransaction, layer: 'posted' | 'pending'): Line[] {
+  return found.lines
+    .filter((line) => line.layer === layer && line.own)
+    .map((line) => {
+      const account = resolve(encodeId('account', line.account_id));
+      if (account === undefined) throw new Error(`the account ${line.account_id} of an entry is missing`);
+      // Releases of a hold are negative amounts of the same side, reversals are amounts of the other side.
+      const side = layer === 'pending' ? line.direction : opposite[line.direction];
+      const later = found.lines
+        .filter(
+          (each) =>
+            !each.own &&
+            each.layer === layer &&
+            each.account_id === line.account_id &&
+            each.direction === side,
+        )
+        .reduce((sum, each) => sum + BigInt(each.amount), 0n);
+      const own = BigInt(line.amount);
+      return { account, direction: line.direction, left: layer === 'pending' ? own + later : own - later };
+    });
+}
+
+/** All that is left, or an amount when it is clear which entries it means: one debit and one credit. */
+function takeAmount(
+  lines: Line[],
+  amount: string | undefined,
+  exceeds: 'capture_exceeds_hold' | 'reversal_exceeds_transaction',
+): DraftEntry[] {
+  const everything = lines
+    .filter((line) => line.left > 0n)
+    .map((line) => ({
+      account: line.account,
+      layer: 'posted' as const,
+      direction: line.direction,
+      amount: line.left,
+    }));
+  if (amount === undefined) return everything;
+  const total = singleTotal(everything);
+  const wanted = BigInt(amount);
+  if (total !== null && wanted > total) {
+    throw new Problem(exceeds, `${wanted} is more than the ${total} that is left`, {
+      extras: { remaining: `${total}` },
+      errors: [{ pointer: '#/amount', code: exceeds, detail: `at most ${total}` }],
+    });
+  }
+  if (total === wanted) return everything;
+  if (total === null || everything.length !== 2) {
+    throw new Problem(
+      'entries_required',
+      'The transaction has several entries, so an amount does not say which to take',
+      {
+        errors: [{ pointer: '#/amount', code: 'entries_required', detail: 'several entries could share it' }],
+      },
+    );
+  }
+  return everything.map((entry) => ({ ...entry, amount: wanted }));
+}
+
+/** The asked-for entries of a hold: each account and side within what is left of it. */
+function takeEntries(lines: Line[], entries: DraftEntry[]): DraftEntry[] {
+  checkBalance(entries);
+  const left = new Map(lines.map((line) => [lineKey(line), line.left]));
+  entries.forEach((entry, index) => {
+    const remaining = (left.get(lineKey(entry)) ?? 0n) - entry.amount;
+    if (remaining < 0n) {
+      const detail = `${entry.account.code} has less than ${entry.amount} left to ${entry.direction}`;
+      throw new Problem('capture_exceeds_hold', detail, {
+        errors: [{ pointer: `#/entries/${index}/amount`, code: 'capture_exceeds_hold', detail }],
+      });
+    }
+    left.set(lineKey(entry), remaining);
+  });
+  return entries;
+}

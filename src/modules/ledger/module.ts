@@ -1,0 +1,26 @@
+import type { Context, Module } from '../../module.ts';
+import { AccountCache } from './account_cache.ts';
+import { account_routes } from './account_routes.ts';
+import { transaction_events } from './events.ts';
+import { finishOpenings, onboardingRoutes } from './onboarding.ts';
+import { Poster } from './poster.ts';
+import { transactionRoutes } from './transaction_routes.ts';
+import { renderStored, TransactionReader } from './transactions.ts';
+
+export function ledgerModule({ database, metrics }: Context): Module {
+  const accounts = new AccountCache(database);
+  const poster = new Poster(database, accounts, metrics);
+  return {
+    name: 'ledger',
+    routes: [
+      ...transactionRoutes(poster, new TransactionReader(database, accounts)),
+      ...account_routes,
+      ...onboardingRoutes(database),
+    ],
+    events: transaction_events,
+    jobs: [],
+    renderStored: (tenant_id, stored) => renderStored(database, tenant_id, stored),
+    start: () => finishOpenings(database),
+    stop: () => poster.stop(),
+  };
+}

@@ -1,0 +1,134 @@
+// A transaction as the log has it, with what happened to it since, and its two renderings: as it was answered, and as it is now.
+import { z } from 'zod';
+import { encodeId } from '../../id.ts';
+import { DirectionSchema, type Transaction, TransactionSchema } from './transaction_schema.ts';
+
+const LinkSchema = z.object({
+  number: z.int(),
+  kind: z.enum(['capture', 'void', 'expiry', 'reversal']),
+  by_transaction_id: z.uuid().nullable(),
+  final: z.boolean(),
+});
+
+const LineSchema = z.object({
+  account_id: z.uuid(),
+  layer: z.enum(['posted', 'pending']),
+  direction: DirectionSchema,
+  /** of the transaction itself, not of a capture, release or reversal of it */
+  own: z.boolean(),
+  amount: z.string(),
+});
+
+const jsonText = z.string().transform((text): unknown => JSON.parse(text));
+
+/** A row of ledger.find_transactions. */
+export const StoredTransactionSchema = z
+  .object({
+    id: z.uuid(),
+    position: z.int(),
+    type: z.string(),
+    /** JSON text of the event's data */
+    data: z.string(),
+    effective_at: z.string(),
+    recorded_at: z.string(),
+    links: jsonText.pipe(z.array(LinkSchema)),
+    lines: jsonText.pipe(z.array(LineSchema)),
+    /** the database's clock when the row was read */
+    observed_at: z.string(),
+  })
+  .transform((row) => ({ ...row, facts: FactsSchema.parse(JSON.parse(row.data)) }))
+  .transform((row) => ({ ...row, expires_at: row.facts.expires_at }));
+export type StoredTransaction = z.infer<typeof StoredTransactionSchema>;
+
+/** What the event says: everything but what its columns say. */
+export const FactsSchema = TransactionSchema.omit({
+  id: true,
+  position: true,
+  recorded_at: true,
+  effective_at: true,
+}).extend({
+  expires_at: z.string().nullable(),
+});
+
+export interface TransactionState {
+  status: Transaction['status'];
+  /** whether the log records the end of the hold; an expiry counts before that */
+  ended: boolean;
+  /** total debits, of a hold in one currency */
+  captured: bigint;
+  remaining: bigint;
+  /** TypeIDs */
+  captured_by: string[];
+  reversed_by: string[];
+}
+
+/** What the transaction is at an instant (RFC 3339; empty when expiry does not matter). */
+export function transactionState(stored: StoredTransaction, now: string): TransactionState {
+  const by = (kind: 'capture' | 'reversal') =>
+    stored.links.flatMap((link) =>
+      link.kind === kind && link.by_transaction_id !== null
+        ? [encodeId('transaction', link.by_transaction_id)]
+        : [],
+    );
+  const sum = (layer: 'posted' | 'pending', own: boolean) =>
+    stored.lines
+      .filter((line) => line.layer === layer && line.direction === 'debit' && line.own === own)
+      .reduce((total, line) => total + BigInt(line.amount), 0n);
+  const last = stored.links.find((link) => link.final && link.kind !== 'reversal');
+  const shared = { ended: last !== undefined, captured_by: by('capture'), reversed_by: by('reversal') };
+  if (stored.type !== 'ledger.transaction_held')
+    return { ...shared, status: 'posted', captured: 0n, remaining: 0n };
+  const captured = sum('posted', false);
+  const held = sum('pending', true) + sum('pending', false);
+  const ends = { capture: 'posted', void: 'voided', expiry: 'expired', reversal: 'posted' } as const;
+  if (last !== undefined) return { ...shared, status: ends[last.kind], captured, remaining: 0n };
+  // Canonical instants of the same length of seconds compare as text once their fractions are padded.
+  if (stored.expires_at !== null && now !== '' && padded(stored.expires_at) <= padded(now)) {
+    return { ...shared, status: 'expired', captured, remaining: 0n };
+  }
+  return { ...shared, status: 'pending', captured, remaining: held };
+}
+
+/** `2026-11-20T09:00:00.5Z` → `2026-11-20T09:00:00.500000`, whose order as text is the order in time. */
+function padded(instant: string): string {
+  const [seconds = '', fraction = ''] = instant.slice(0, -1).split('.');
+  return `${seconds}.${fraction.padEnd(6, '0')}`;
+}
+
+/**
+ * A transaction as it was answered when it was recorded: what the columns say, then the event's own text. A replay renders the same
+ * columns and text, so it answers the same bytes.
+ */
+export function renderRecorded(recorded: {
+  id: string;
+  position: number;
+  recorded_at: string;
+  effective_at: string;
+  data: string;
+}): string {
+  return (
+    `{"id":"${encodeId('transaction', recorded.id)}","position":${recorded.position},"recorded_at":"${recorded.recorded_at}",` +
+    `"effective_at":"${recorded.effective_at}",${recorded.data.slice(1)}`
+  );
+}
+
+/** A transaction in a given state, as JSON text. */
+export function renderTransaction(stored: StoredTransaction, state: TransactionState): string {
+  return JSON.stringify(presentTransaction(stored, state));
+}
+
+export function presentTransaction(stored: StoredTransaction, state: TransactionState) {
+  const { captured, remaining, ...facts } = stored.facts;
+  const one_currency = captured !== undefined && remaining !== undefined;
+  return {
+    id: encodeId('transaction', stored.id),
+    position: stored.position,
+    recorded_at: stored.recorded_at,
+    effective_at: stored.effective_at,
+    ...facts,
+    status: state.status,
+    ...(one_currency ? { captured: `${state.captured}`, remaining: `${state.remaining}` } : {}),
+    ...(facts.captured_by === undefined ? {} : { captured_by: state.captured_by }),
+    reversed_by: state.reversed_by,
+  };
+}

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { Database } from '../../src/db.ts';
 import { createLogger } from '../../src/log.ts';
 import { clusterUrl, type Role } from './cluster.ts';
-import { template_database } from './global-setup.ts';
+import { template_database } from './template.ts';
 import { waitFor } from './wait.ts';
 
 const name = `test_${randomBytes(6).toString('hex')}`;

@@ -1,0 +1,93 @@
+// The product as an operator runs it: a second process, `node src/main.ts start`, on this file's database. It can be killed.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { Client } from './client.ts';
+import { serverEnvironment } from './server.ts';
+import { root } from './source.ts';
+import { waitFor } from './wait.ts';
+
+export interface TestProcess {
+  url: string;
+  pid: number;
+  client: (api_key: string | null) => Client;
+  /** what it has written so far */
+  output: () => string;
+  /** Sends the signal and answers the exit code, or the signal that ended it, when it is gone. */
+  end: (signal: NodeJS.Signals) => Promise<number | NodeJS.Signals>;
+}
+
+/** Ready when /readyz says so. `environment` goes over that of every test server; an empty string unsets. Ends with the file. */
+export async function startProcess(
+  environment: Record<string, string> = {},
+  options: { timeout_ms?: number } = {},
+): Promise<TestProcess> {
+  const data_directory = await mkdtemp(join(tmpdir(), 'lattice-process-'));
+  const port = environment.PORT ?? String(await freePort());
+  const url = `http://127.0.0.1:${port}`;
+  const inherited = { PATH: process.env.PATH ?? '' };
+  const child = spawn(process.execPath, ['src/main.ts', 'start'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...inherited,
+      ...serverEnvironment(),
+      LATTICE_DATA_DIR: data_directory,
+      ...environment,
+      PORT: port,
+    },
+  });
+  const written: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => written.push(text));
+  }
+  const gone = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? code ?? 0));
+  });
+  const end = (signal: NodeJS.Signals) => {
+    if (isRunning(child)) child.kill(signal);
+    return gone;
+  };
+  afterAll(async () => {
+    await end('SIGKILL');
+    await rm(data_directory, { recursive: true, force: true });
+  });
+  await waitFor(
+    'the process is ready',
+    () => {
+      if (!isRunning(child)) throw new Error(`the process has ended:\n${written.join('')}`);
+      return fetch(`${url}/readyz`).then(
+        (response) => response.ok,
+        () => false,
+      );
+    },
+    { timeout_ms: options.timeout_ms ?? 20_000, interval_ms: 50 },
+  ).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${written.join('')}`);
+  });
+  return {
+    url,
+    pid: child.pid ?? 0,
+    client: (api_key) => new Client(url, api_key),
+    output: () => written.join(''),
+    end,
+  };
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+/** A port that nothing listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}

@@ -1,0 +1,44 @@
+// The product as a server in this process: all of it but the process, on a free port and this file's database.
+import { afterAll } from 'vitest';
+import { openServer } from '../../src/cli/server.ts';
+import { readConfig } from '../../src/config.ts';
+import type { Database } from '../../src/db.ts';
+import { createLogger } from '../../src/log.ts';
+import { Client } from './client.ts';
+import { databaseUrl } from './database.ts';
+
+export interface TestServer {
+  url: string;
+  /** the server's own, as its modules have it */
+  database: Database;
+  /** a client with a key, or without */
+  client: (api_key: string | null) => Client;
+  close: () => Promise<void>;
+}
+
+/** The environment of every server of a test, in this process or in another. */
+export function serverEnvironment(): Record<string, string> {
+  return {
+    NODE_ENV: 'test',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LOG_LEVEL: 'warn',
+    DATABASE_URL: databaseUrl('lattice_app'),
+    DATABASE_OWNER_URL: databaseUrl('lattice_owner'),
+    RATE_LIMIT_PER_SECOND: '0',
+  };
+}
+
+/** Closes by itself when the file is done. */
+export async function startServer(environment: Record<string, string> = {}): Promise<TestServer> {
+  const config = readConfig({ ...serverEnvironment(), ...environment });
+  const server = await openServer(config, databaseUrl('lattice_app'), createLogger(config.LOG_LEVEL));
+  const url = await server.listen(config.HOST, config.PORT);
+  let closing: Promise<void> | null = null;
+  const close = () => {
+    closing ??= server.close();
+    return closing;
+  };
+  afterAll(close);
+  return { url, database: server.database, client: (api_key) => new Client(url, api_key), close };
+}

@@ -1,6 +1,6 @@
 // Reads a processor's balance-transaction export. Either every row is understood, or the file is refused with a line for each thing
 // that is not: half a month in a ledger is worse than none.
-import { parse } from 'csv-parse/sync';
+import { CsvError, parse } from 'csv-parse/sync';
 import { z } from 'zod';
 
 /** One movement of the balance that the processor holds for us. Amounts in minor units, signed as they move that balance. */
@@ -89,9 +89,7 @@ const RecordsSchema = z.array(z.object({ info: z.object({ lines: z.int() }), rec
 
 /** The rows of the export's text, and the columns that nothing here reads. */
 export function readRows(file: string, text: string): { rows: ProcessorRow[]; unused_columns: string[] } {
-  const [header, ...records] = RecordsSchema.parse(
-    parse(text, { bom: true, info: true, relax_column_count: true, skip_empty_lines: true, trim: true }),
-  );
+  const [header, ...records] = readRecords(file, text);
   if (header === undefined) throw new FileRefused(file, ['the file is empty']);
   const columns = header.record.map((column) => aliases[column] ?? column);
   refuseColumns(file, columns, header.record);
@@ -125,6 +123,17 @@ export function readRows(file: string, text: string): { rows: ProcessorRow[]; un
   if (reasons.length > 0) throw new FileRefused(file, reasons);
   const known = [...required, ...optional];
   return { rows, unused_columns: columns.filter((column) => !known.includes(column)) };
+}
+
+function readRecords(file: string, text: string): z.infer<typeof RecordsSchema> {
+  try {
+    return RecordsSchema.parse(
+      parse(text, { bom: true, info: true, relax_column_count: true, skip_empty_lines: true, trim: true }),
+    );
+  } catch (error) {
+    if (error instanceof CsvError) throw new FileRefused(file, [`not CSV: ${error.message}`]);
+    throw error;
+  }
 }
 
 function refuseColumns(file: string, columns: string[], given: string[]): void {

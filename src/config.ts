@@ -19,15 +19,23 @@ const EnvironmentSchema = z.object({
   LATTICE_POSTGRES_PORT: port.default(0),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(16),
-  /** requests a second and key; 0 means no limit */
-  RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(0),
+  /** where the command line finds a running Lattice, and with which keys */
+  LATTICE_URL: z.url().optional(),
+  LATTICE_API_KEY: z.string().min(1).optional(),
+  LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
+  /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
+  RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(20_000),
+  /** what /metrics asks for as a bearer token; without it only the machine itself may look */
+  METRICS_TOKEN: z.string().min(16).optional(),
 });
 
 export type Config = z.infer<typeof EnvironmentSchema>;
 
 /** Throws one line that names each setting that is wrong. */
 export function readConfig(environment: Record<string, string | undefined>): Config {
-  const parsed = EnvironmentSchema.safeParse(environment);
+  // A variable that is set to nothing is not set: compose files and shells cannot unset.
+  const given = Object.entries(environment).filter(([, value]) => value !== '');
+  const parsed = EnvironmentSchema.safeParse(Object.fromEntries(given));
   if (parsed.success) return parsed.data;
   const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
   throw new Error(`the environment is not usable: ${wrong}`);

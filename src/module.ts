@@ -23,6 +23,8 @@ export interface Module {
   routes: Route[];
   events: EventKind[];
   jobs: Job[];
+  /** The answer of a key that was stored without a body: the text that was sent, from the event at `stored.position`. */
+  renderStored?: (tenant_id: string, stored: { position: number | null; status: number }) => Promise<string>;
   /** begins background work, such as following the log */
   start?: () => Promise<void>;
   /** finishes what is under way; nothing new is taken after this */

@@ -86,12 +86,14 @@ export function pageReply<Row, Item>(
   if (rows.length <= limit || last === undefined) {
     return { status: 200, body: { data: shown.map(render), has_more: false, next_cursor: null } };
   }
-  const next_cursor = encodeCursor(fingerprintOf(list, input.query), keyOf(last));
-  return {
-    status: 200,
-    body: { data: shown.map(render), has_more: true, next_cursor },
-    headers: { Link: `<${nextUrl(input.url, next_cursor)}>; rel="next"` },
-  };
+  const { next_cursor, headers } = nextPage(list, input, keyOf(last));
+  return { status: 200, body: { data: shown.map(render), has_more: true, next_cursor }, headers };
+}
+
+/** The cursor and the link to what follows the item with this key. */
+export function nextPage(list: string, input: { url: string; query: PageQuery }, key: unknown) {
+  const next_cursor = encodeCursor(fingerprintOf(list, input.query), key);
+  return { next_cursor, headers: { Link: `<${nextUrl(input.url, next_cursor)}>; rel="next"` } };
 }
 
 /** The limit may change from page to page, the filters may not. */

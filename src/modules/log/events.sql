@@ -3,3 +3,25 @@ select position, recorded_at
 from log.append_event(
   $tenant_id, $id, $type, $subject_id, $data, $actor_id, $request_id, $occurred_at
 );
+
+-- name: event_list
+select position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at
+from log.event
+where tenant_id = $tenant_id
+  and position > $after
+  and position <= $up_to
+  and ($types::text[] is null or type = any($types::text[]))
+order by position
+limit $row_limit;
+
+-- name: event_list_at
+select position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at
+from log.event
+where tenant_id = $tenant_id
+  and position = any($positions::bigint[])
+  and ($types::text[] is null or type = any($types::text[]))
+order by position;
+
+-- name: event_head
+select position
+from log.head($tenant_id);

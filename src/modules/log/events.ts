@@ -1,9 +1,9 @@
 // Events: what happened, one dense sequence per tenant, from which everything else is derived.
 import { z } from 'zod';
 import { queries, type Tx } from '../../db.ts';
-import { newUuid } from '../../id.ts';
+import { encodeId, type IdKind, idSchema, newUuid } from '../../id.ts';
 
-const sql = queries(import.meta.url, 'event_append');
+const sql = queries(import.meta.url, 'event_append', 'event_list', 'event_list_at', 'event_head');
 
 const AppendedSchema = z.object({ position: z.number(), recorded_at: z.string() });
 
@@ -39,4 +39,76 @@ export async function appendEvent(
   );
   tx.appended = true;
   return appended;
+}
+
+/** An event on the wire. Which `data` a type has is in the OpenAPI document. */
+export const EventSchema = z
+  .object({
+    id: idSchema('event'),
+    position: z
+      .int()
+      .positive()
+      .meta({ description: "Dense in the tenant's log, in commit order: 1, 2, 3 …" }),
+    type: z.string().meta({ description: 'Dotted, past tense', example: 'ledger.transaction_posted' }),
+    subject: z.string().meta({ description: 'The id of what the event is about' }),
+    occurred_at: z.string().meta({ description: 'Business time' }),
+    recorded_at: z.string().meta({ description: "The database's clock" }),
+    actor_id: idSchema('key'),
+    request_id: z.string(),
+    data: z.unknown(),
+  })
+  .meta({ id: 'Event', description: "What happened, at a position of the tenant's log" });
+
+const EventRowSchema = z.object({
+  position: z.number(),
+  id: z.string(),
+  type: z.string(),
+  subject_id: z.string(),
+  /** JSON text, kept byte for byte */
+  data: z.string(),
+  actor_id: z.string(),
+  request_id: z.string(),
+  occurred_at: z.string(),
+  recorded_at: z.string(),
+});
+
+export type EventRow = z.infer<typeof EventRowSchema>;
+
+/** The JSON text of an event. `subject` is the kind of thing that its type speaks of. */
+export function renderEvent(row: EventRow, subject: IdKind): string {
+  const { position, type, occurred_at, recorded_at, request_id } = row;
+  const head = JSON.stringify({
+    id: encodeId('event', row.id),
+    position,
+    type,
+    subject: encodeId(subject, row.subject_id),
+    occurred_at,
+    recorded_at,
+    actor_id: encodeId('key', row.actor_id),
+    request_id,
+  });
+  return `${head.slice(0, -1)},"data":${row.data}}`;
+}
+
+/** Events in order, at positions after `after` and up to `up_to`; `types` null means all. */
+export async function listEvents(
+  tx: Tx,
+  range: { after: number; up_to: number; types: string[] | null; row_limit: number },
+): Promise<EventRow[]> {
+  return tx.many(sql.event_list, { tenant_id: tx.actor.tenant_id, ...range }, EventRowSchema);
+}
+
+/** Events at these positions, in order. */
+export async function listEventsAt(tx: Tx, positions: number[], types: string[] | null): Promise<EventRow[]> {
+  return tx.many(sql.event_list_at, { tenant_id: tx.actor.tenant_id, positions, types }, EventRowSchema);
+}
+
+/** The position of the tenant's last event; 0 when there is none. */
+export async function headPosition(tx: Tx): Promise<number> {
+  const head = await tx.one(
+    sql.event_head,
+    { tenant_id: tx.actor.tenant_id },
+    z.object({ position: z.number() }),
+  );
+  return head.position;
 }

@@ -1,0 +1,131 @@
+// The HTTP surface: the routes of all modules, and beside them health, metrics, the OpenAPI document and its viewer.
+import express, { type Express } from 'express';
+import { Problem } from '../errors.ts';
+import type { Context, Module } from '../module.ts';
+import type { Method } from '../route.ts';
+import { createDocs } from './docs.ts';
+import { Exchange } from './exchange.ts';
+import { createReadiness } from './health.ts';
+import { RequestMetrics } from './metrics.ts';
+import { maySeeMetrics } from './metrics_access.ts';
+import type { RenderStored } from './mutation.ts';
+import { createOpenApiDocument } from './openapi.ts';
+import { Pipeline } from './pipeline.ts';
+import { RateLimiter } from './rate_limit.ts';
+import { type Match, Router } from './router.ts';
+
+export interface AppOptions {
+  /** what the database lacks of this version; empty when it is current */
+  schemaDifferences: () => Promise<string[]>;
+}
+
+const json = 'application/json';
+
+export function createApp(context: Context, modules: Module[], options: AppOptions): Express {
+  const { config, database, logger, metrics, draining } = context;
+  const router = new Router(modules.flatMap((module) => module.routes));
+  const pipeline = new Pipeline({
+    database,
+    logger,
+    metrics: new RequestMetrics(metrics),
+    rate_limiter: config.RATE_LIMIT_PER_SECOND === 0 ? null : new RateLimiter(config.RATE_LIMIT_PER_SECOND),
+    renderStored: storedRenderer(modules),
+  });
+  const readiness = createReadiness(context, options.schemaDifferences);
+  const openapi = JSON.stringify(createOpenApiDocument(modules));
+
+  const pages = new Map<string, (exchange: Exchange) => Promise<void> | void>([
+    ['/livez', (exchange) => exchange.send(200, json, '{"status":"live"}')],
+    [
+      '/readyz',
+      async (exchange) => {
+        const { ready, checks } = await readiness();
+        const status = ready ? 'ready' : 'not_ready';
+        exchange.send(ready ? 200 : 503, json, JSON.stringify({ status, checks }));
+      },
+    ],
+    [
+      '/metrics',
+      async (exchange) => {
+        if (!maySeeMetrics(exchange.request, config.METRICS_TOKEN)) throw notFound();
+        exchange.send(200, metrics.contentType, await metrics.metrics());
+      },
+    ],
+    ['/openapi.json', (exchange) => exchange.send(200, json, openapi)],
+    ['/', (exchange) => exchange.send(302, 'text/plain', 'See /docs\n', { Location: '/docs' })],
+  ]);
+
+  async function servePage(exchange: Exchange, page: (exchange: Exchange) => Promise<void> | void) {
+    exchange.route = exchange.path;
+    try {
+      if (exchange.method !== 'GET' && exchange.method !== 'HEAD') return refuseMethod(exchange, ['get']);
+      await page(exchange);
+    } catch (error) {
+      pipeline.refuse(exchange, error);
+    }
+  }
+
+  function refuseMethod(exchange: Exchange, methods: Method[]): void {
+    const allowed = methods.flatMap((method) =>
+      method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()],
+    );
+    const Allow = [...allowed, 'OPTIONS'].join(', ');
+    if (exchange.method === 'OPTIONS') {
+      exchange.send(204, json, '', { Allow });
+      return;
+    }
+    const detail = `${exchange.method} is not one of ${Allow}`;
+    pipeline.refuse(exchange, new Problem('method_not_allowed', detail, { headers: { Allow } }));
+  }
+
+  async function serveRoute(exchange: Exchange, match: Match): Promise<void> {
+    const method = methodOf(exchange.method);
+    const route = method === null ? undefined : match.routes[method];
+    if (route === undefined) {
+      return refuseMethod(
+        exchange,
+        Object.values(match.routes).map((each) => each.method),
+      );
+    }
+    exchange.route = route.path;
+    await pipeline.serve(exchange, route, match.params);
+  }
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.use((request, response, next) => {
+    const exchange = new Exchange(request, response);
+    exchange.closing = draining.aborted;
+    const match = router.match(exchange.path);
+    if (match !== null) return serveRoute(exchange, match);
+    const page = pages.get(exchange.path);
+    if (page !== undefined) return servePage(exchange, page);
+    if (exchange.path === '/docs' || exchange.path.startsWith('/docs/')) return next();
+    pipeline.refuse(exchange, notFound());
+  });
+  app.use('/docs', createDocs());
+  return app;
+}
+
+const methods: Record<string, Method> = {
+  GET: 'get',
+  HEAD: 'get',
+  POST: 'post',
+  PATCH: 'patch',
+  PUT: 'put',
+  DELETE: 'delete',
+};
+
+function methodOf(name: string): Method | null {
+  return Object.hasOwn(methods, name) ? (methods[name] ?? null) : null;
+}
+
+function notFound(): Problem {
+  return new Problem('not_found', 'There is nothing at this path');
+}
+
+/** The module whose events are answers by themselves. */
+function storedRenderer(modules: Module[]): RenderStored {
+  for (const { renderStored } of modules) if (renderStored !== undefined) return renderStored;
+  return () => Promise.reject(new Error('no module renders answers from events'));
+}

@@ -1,0 +1,90 @@
+// The raw body of a request: media type, size and memory are bounded before a byte is parsed.
+import type { IncomingMessage } from 'node:http';
+import { Problem } from '../errors.ts';
+import type { Exchange } from './exchange.ts';
+
+const default_limit_bytes = 1024 * 1024;
+/** of all bodies that are still arriving, in one process */
+const waiting_limit_bytes = 256 * 1024 * 1024;
+
+/** also of requests that only read: what they send is not looked at */
+export const no_body = Buffer.alloc(0);
+
+export type MediaType = 'json' | 'ndjson';
+
+/** Thrown when the connection went away in the middle of a body: there is nobody to answer. */
+export class ClientGone extends Error {}
+
+/** Which of our media types the body has; null when there is no body. Errors: `unsupported_media_type`. */
+export function mediaType(request: IncomingMessage, body: Buffer, takes_ndjson: boolean): MediaType | null {
+  if (body.length === 0) return null;
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw new Problem('unsupported_media_type', 'Bodies are sent without Content-Encoding');
+  }
+  const given = request.headers['content-type'];
+  if (given === 'application/json') return 'json';
+  const [type = '', ...parameters] = (given ?? '').split(';').map((part) => part.trim().toLowerCase());
+  const is_utf8 = parameters.every(
+    (parameter) => !parameter.startsWith('charset=') || /^charset="?utf-?8"?$/.test(parameter),
+  );
+  if (type === 'application/json' && is_utf8) return 'json';
+  if (type === 'application/x-ndjson' && is_utf8 && takes_ndjson) return 'ndjson';
+  const wanted = takes_ndjson ? 'application/json or application/x-ndjson' : 'application/json';
+  throw new Problem('unsupported_media_type', `Send the body as ${wanted} in UTF-8`);
+}
+
+export class Bodies {
+  #waiting_bytes = 0;
+
+  /** Errors: `body_too_large` before the rest has arrived, `overloaded`. A body that takes too long ends with its connection (server.ts). */
+  read(exchange: Exchange, limit_bytes = default_limit_bytes): Promise<Buffer> | Buffer {
+    const { request, response } = exchange;
+    const declared = request.headers['content-length'];
+    if (declared === undefined && request.headers['transfer-encoding'] === undefined) return no_body;
+    if (declared !== undefined && Number(declared) > limit_bytes) throw tooLarge(limit_bytes);
+    if (request.headers.expect !== undefined) response.writeContinue();
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      const leave = () => {
+        this.#waiting_bytes -= length;
+        request.off('data', take).off('end', end).off('close', lost).off('error', lost);
+      };
+      const refuse = (problem: Problem) => {
+        request.pause();
+        leave();
+        reject(problem);
+      };
+      const take = (chunk: Buffer) => {
+        length += chunk.length;
+        this.#waiting_bytes += chunk.length;
+        if (length > limit_bytes) refuse(tooLarge(limit_bytes));
+        else if (this.#waiting_bytes > waiting_limit_bytes) refuse(overloaded());
+        else chunks.push(chunk);
+      };
+      const end = () => {
+        leave();
+        const [first] = chunks;
+        resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length));
+      };
+      const lost = () => {
+        leave();
+        reject(new ClientGone('the client left in the middle of its body'));
+      };
+      request.on('data', take).on('end', end).on('close', lost).on('error', lost);
+    });
+  }
+}
+
+function tooLarge(limit_bytes: number): Problem {
+  return new Problem('body_too_large', `The body may have at most ${limit_bytes} bytes`, {
+    extras: { limit_bytes },
+  });
+}
+
+function overloaded(): Problem {
+  return new Problem('overloaded', 'Too many large bodies are arriving at once', {
+    headers: { 'Retry-After': '1' },
+  });
+}

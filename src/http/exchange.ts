@@ -1,0 +1,116 @@
+// One request and its answer: identity, clock, and the only place that writes to the socket.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { encodeId, newUuid } from '../id.ts';
+import type { Holder } from '../modules/access/index.ts';
+import type { Reply } from '../route.ts';
+import { problem_content_type } from './problem.ts';
+
+/** What a browser must not do with an answer of the API, whatever made it ask. */
+const fixed_headers = [
+  ['Cache-Control', 'no-store'],
+  ['Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'"],
+  ['Referrer-Policy', 'no-referrer'],
+  ['Strict-Transport-Security', 'max-age=31536000'],
+  ['X-Content-Type-Options', 'nosniff'],
+].flat();
+
+/** how long and how much of an unread body is taken in after the answer, so that the client reads the answer instead of a reset */
+const linger_ms = 2_000;
+const linger_bytes = 8 * 1024 * 1024;
+
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly request_id = encodeId('request', newUuid());
+  readonly started_ms = performance.now();
+  readonly method: string;
+  /** the target without and with its query */
+  readonly path: string;
+  readonly url: string;
+  /** the template of the route, a bounded label */
+  route = 'unmatched';
+  holder: Holder | null = null;
+  /** whether the connection ends with this answer */
+  closing = false;
+  /** set when rate limits are on */
+  rate_headers: readonly string[] | null = null;
+  status = 0;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.request = request;
+    this.response = response;
+    this.method = request.method ?? 'GET';
+    this.url = request.url ?? '/';
+    const query_start = this.url.indexOf('?');
+    this.path = query_start === -1 ? this.url : this.url.slice(0, query_start);
+  }
+
+  /** the query without its `?` */
+  get search(): string {
+    return this.url.slice(this.path.length + 1);
+  }
+
+  elapsedMs(): number {
+    return performance.now() - this.started_ms;
+  }
+
+  /** Sends what a handler answered. */
+  reply(reply: Reply): void {
+    const content_type = reply.status >= 400 ? problem_content_type : 'application/json';
+    this.send(reply.status, content_type, bodyText(reply.body), reply.headers);
+  }
+
+  send(status: number, content_type: string, body: string, more?: Record<string, string>): void {
+    const { response } = this;
+    this.status = status;
+    // The client has gone, or a stream has begun: there is nobody to answer.
+    if (response.headersSent || response.destroyed) return;
+    const headers: (string | number)[] = [
+      'Content-Type',
+      content_type,
+      'Content-Length',
+      Buffer.byteLength(body),
+      'Request-Id',
+      this.request_id,
+      ...fixed_headers,
+    ];
+    if (this.rate_headers !== null) headers.push(...this.rate_headers);
+    if (more !== undefined) {
+      for (const name in more) {
+        const value = more[name];
+        if (value !== undefined) headers.push(name, value);
+      }
+    }
+    const is_unread = !this.request.complete;
+    if (is_unread || this.closing) headers.push('Connection', 'close');
+    response.writeHead(status, headers);
+    if (is_unread) this.#endAfterLinger(body);
+    else response.end(body);
+  }
+
+  /** Closing with bytes unread would reset the connection and lose the answer on its way: so some of them are read and dropped first. */
+  #endAfterLinger(body: string): void {
+    const { request, response } = this;
+    response.write(body);
+    let taken_bytes = 0;
+    const end = () => {
+      clearTimeout(timer);
+      request.removeAllListeners('data');
+      response.end();
+    };
+    const timer = setTimeout(end, linger_ms);
+    request.on('data', (chunk: Buffer) => {
+      taken_bytes += chunk.length;
+      if (taken_bytes > linger_bytes) end();
+    });
+    request.once('close', end);
+    request.once('end', end);
+    request.once('error', end);
+    request.resume();
+  }
+}
+
+/** The JSON text of a reply's body. */
+export function bodyText(body: unknown): string {
+  return typeof body === 'string' ? body : JSON.stringify(body);
+}

@@ -1,0 +1,2 @@
+-- name: database_ping
+select true as alive;

@@ -1,0 +1,42 @@
+// What a handler gets, parsed by its route's schemas. All wrong fields of path, query and body are named in one answer.
+import { z } from 'zod';
+import type { Input, Principal, Route } from '../route.ts';
+import { mediaType } from './body.ts';
+import type { Exchange } from './exchange.ts';
+import { parseJson, parseNdjson } from './json.ts';
+import { shapeProblem } from './problem.ts';
+import { parseQuery } from './query.ts';
+
+/** of a route that declares no query or no body */
+const NothingSchema = z.strictObject({});
+const NoBodySchema = NothingSchema.optional();
+
+/** Errors, in order: `unsupported_media_type`, `malformed_json`, `invalid_request` or what a refinement asks for. */
+export function parseInput(
+  route: Route,
+  exchange: Exchange,
+  principal: Principal,
+  params: Record<string, string>,
+  body: Buffer,
+): Input {
+  const media = mediaType(exchange.request, body, route.kind === 'post' && route.ndjson === true);
+  const value = media === null ? undefined : media === 'json' ? parseJson(body) : parseNdjson(body);
+  const faults: { pointer: string; error: z.ZodError }[] = [];
+  const parse = (schema: z.ZodType | undefined, pointer: string, given: unknown): unknown => {
+    if (schema === undefined) return undefined;
+    const parsed = schema.safeParse(given);
+    if (parsed.success) return parsed.data;
+    faults.push({ pointer, error: parsed.error });
+    return undefined;
+  };
+  const input: Input = {
+    principal,
+    params: parse(route.params, '#/path', params),
+    query: parse(route.query ?? NothingSchema, '#/query', parseQuery(exchange.search)),
+    body: parse(route.body ?? NoBodySchema, '#', value),
+    url: exchange.url,
+    headers: exchange.request.headers,
+  };
+  if (faults.length > 0) throw shapeProblem(faults);
+  return input;
+}

@@ -1,0 +1,181 @@
+// JSON from outside: what JSON.parse would silently accept and Postgres or the next reader would not, is refused here with a pointer.
+import { isUtf8 } from 'node:buffer';
+import { type FieldError, Problem } from '../errors.ts';
+
+/** far deeper than any documented body; what is nested further is meant to exhaust a stack */
+const max_depth = 32;
+
+/**
+ * The value of a JSON body.
+ * Errors: `malformed_json`; `invalid_request` for a field with U+0000, a lone surrogate, a repeated or reserved name, or nested too deeply.
+ */
+export function parseJson(body: Buffer): unknown {
+  return parseText(utf8Text(body), '#');
+}
+
+/** The values of newline-delimited JSON; empty lines do not count. Pointers begin with the index of the value. */
+export function parseNdjson(body: Buffer): unknown[] {
+  return utf8Text(body)
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line, index) => parseText(line, `#/${index}`));
+}
+
+/** `~` and `/` in a name, as RFC 6901 writes them. */
+export function pointerSegment(name: PropertyKey): string {
+  return String(name).replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+/** Why a text from outside cannot be stored or signed, or null when it can. */
+export function textFault(text: string): Omit<FieldError, 'pointer'> | null {
+  if (text.includes('\0')) return { code: 'nul_character', detail: 'U+0000 is not allowed in text' };
+  if (!text.isWellFormed()) {
+    return { code: 'lone_surrogate', detail: 'half of a surrogate pair is not a character' };
+  }
+  return null;
+}
+
+function utf8Text(body: Buffer): string {
+  if (!isUtf8(body)) throw new Problem('malformed_json', 'The body is not UTF-8');
+  return body.toString('utf8');
+}
+
+function parseText(text: string, root: string): unknown {
+  const { depth, pairs } = measure(text);
+  if (depth > max_depth) {
+    throw refused([{ pointer: root, code: 'too_deep', detail: `nested deeper than ${max_depth} levels` }]);
+  }
+  const value = parsed(text, root);
+  if (pairs !== countPairs(value)) throw refused([repeatedName(text, root)]);
+  // A NUL or a lone surrogate can only stand in valid JSON as an escape, and so can a disguised name.
+  if (text.includes('\\u') || text.includes('__proto__')) {
+    const faults: FieldError[] = [];
+    collectFaults(value, root, faults);
+    if (faults.length > 0) throw refused(faults);
+  }
+  return value;
+}
+
+function parsed(text: string, root: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // The message quotes the client's text; the position is enough.
+    const position = error instanceof SyntaxError ? /at position (\d+)/.exec(error.message)?.[1] : undefined;
+    const detail =
+      position === undefined ? 'ends or begins unexpectedly' : `is not JSON at character ${position}`;
+    throw new Problem(
+      'malformed_json',
+      `The ${root === '#' ? 'body' : `line of item ${root.slice(2)}`} ${detail}`,
+      {
+        errors: [{ pointer: root, code: 'malformed_json', detail }],
+      },
+    );
+  }
+}
+
+function refused(errors: FieldError[]): Problem {
+  const [first] = errors;
+  return new Problem('invalid_request', `${first?.pointer}: ${first?.detail}`, { errors });
+}
+
+/** How deep the text nests and how many names with values it has; exact for valid JSON, harmless for any other text. */
+function measure(text: string): { depth: number; pairs: number } {
+  let level = 0;
+  let depth = 0;
+  let pairs = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    switch (text.charCodeAt(i)) {
+      case 0x22: // a string: to its closing quote
+        for (i += 1; i < text.length; i += 1) {
+          const unit = text.charCodeAt(i);
+          if (unit === 0x22) break;
+          if (unit === 0x5c) i += 1;
+        }
+        break;
+      case 0x3a: // :
+        pairs += 1;
+        break;
+      case 0x5b: // [
+      case 0x7b: // {
+        level += 1;
+        if (level > depth) depth = level;
+        break;
+      case 0x5d: // ]
+      case 0x7d: // }
+        level -= 1;
+    }
+  }
+  return { depth, pairs };
+}
+
+/** How many names with values a parsed value has; fewer than its text had when a name was repeated. */
+function countPairs(value: unknown): number {
+  let pairs = 0;
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object') pairs += countPairs(item);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [, item] of Object.entries(value)) {
+      pairs += 1;
+      if (typeof item === 'object') pairs += countPairs(item);
+    }
+  }
+  return pairs;
+}
+
+function collectFaults(value: unknown, pointer: string, faults: FieldError[]): void {
+  if (typeof value === 'string') {
+    const fault = textFault(value);
+    if (fault !== null) faults.push({ pointer, ...fault });
+  } else if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) collectFaults(item, `${pointer}/${index}`, faults);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [name, item] of Object.entries(value)) {
+      const fault =
+        name === '__proto__' ? { code: 'unknown_field', detail: 'a reserved name' } : textFault(name);
+      // A name that cannot be stored cannot be shown either.
+      if (fault !== null)
+        faults.push({ pointer: name === '__proto__' ? `${pointer}/__proto__` : pointer, ...fault });
+      else collectFaults(item, `${pointer}/${pointerSegment(name)}`, faults);
+    }
+  }
+}
+
+interface Level {
+  pointer: string;
+  /** null in an array */
+  names: Set<string> | null;
+  /** items before the present one, in an array */
+  index: number;
+  /** the present member's name, in an object */
+  name: string;
+}
+
+/** Where valid JSON repeats a name. */
+function repeatedName(text: string, root: string): FieldError {
+  const levels: Level[] = [];
+  let last_string = '';
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]/g)) {
+    const level = levels.at(-1);
+    if (token === '{' || token === '[') {
+      const step =
+        level === undefined ? '' : `/${level.names === null ? level.index : pointerSegment(level.name)}`;
+      const pointer = (level?.pointer ?? root) + step;
+      levels.push({ pointer, names: token === '{' ? new Set() : null, index: 0, name: '' });
+    } else if (token === '}' || token === ']') {
+      levels.pop();
+    } else if (token === ',' && level !== undefined) {
+      level.index += 1;
+    } else if (token === ':' && level !== undefined && level.names !== null) {
+      level.name = String(JSON.parse(last_string));
+      if (level.names.has(level.name)) {
+        const pointer = `${level.pointer}/${pointerSegment(level.name)}`;
+        return { pointer, code: 'repeated_field', detail: 'the field is given twice' };
+      }
+      level.names.add(level.name);
+    } else {
+      last_string = token;
+    }
+  }
+  return { pointer: root, code: 'repeated_field', detail: 'a field is given twice' };
+}

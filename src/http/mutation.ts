@@ -1,0 +1,148 @@
+// Requests that change something: nothing happens twice. The key comes before every check of the body.
+import type { Database } from '../db.ts';
+import type { Problem } from '../errors.ts';
+import { hash16 } from '../hash.ts';
+import { openAnswer, redactedAnswer, sealAnswer } from '../modules/access/index.ts';
+import { maybeStoredAnswer, type StoredAnswer, storeAnswer } from '../modules/log/index.ts';
+import type { Idempotency, Input, PostRoute, Principal, Reply, WriteRoute } from '../route.ts';
+import { presentedKey } from './auth.ts';
+import { Bodies } from './body.ts';
+import { bodyText, type Exchange } from './exchange.ts';
+import { KeysInUse, keyReused, parseIdempotencyKey, requestHash } from './idempotency.ts';
+import { parseInput } from './input.ts';
+import { isBeforeEvaluation, isSticky, renderProblem } from './problem.ts';
+
+/** The answer of a stored key that has no body: an accepted posting, from its event. */
+export type RenderStored = (tenant_id: string, stored: StoredAnswer) => Promise<string>;
+
+/** Rolls back a transaction whose key another process has stored in the meantime. */
+class KeyTaken extends Error {}
+
+/** A mutating request, once it is admitted. */
+interface Mutation {
+  exchange: Exchange;
+  principal: Principal;
+  idempotency: Idempotency;
+}
+
+export class Mutations {
+  readonly #database: Database;
+  readonly #renderStored: RenderStored;
+  readonly #bodies = new Bodies();
+  readonly #keys = new KeysInUse();
+
+  constructor(database: Database, renderStored: RenderStored) {
+    this.#database = database;
+    this.#renderStored = renderStored;
+  }
+
+  /** Errors, in order: those of the key, of the body, of its shape, of the handler. */
+  async run(
+    exchange: Exchange,
+    route: WriteRoute | PostRoute,
+    principal: Principal,
+    params: Record<string, string>,
+  ): Promise<Reply> {
+    const { request, method, url } = exchange;
+    const key = parseIdempotencyKey(request.headers['idempotency-key']);
+    const key_hash = hash16(key);
+    let body: Buffer;
+    try {
+      body = await this.#bodies.read(exchange, route.body_limit_bytes);
+    } catch (error) {
+      // A body that was not read has no hash, but nothing that long is stored: a known key was used for something else.
+      if (isBeforeEvaluation(error) && (await this.#maybeStored(principal, key_hash)) !== null)
+        throw keyReused();
+      throw error;
+    }
+    const idempotency = { key, key_hash, request_hash: requestHash(method, url, body) };
+    const mutation = { exchange, principal, idempotency };
+    this.#keys.take(principal.tenant_id, key_hash);
+    try {
+      const input = parseInput(route, exchange, principal, params, body);
+      // Awaited here, so that the key stays taken until the answer is there.
+      return route.kind === 'write'
+        ? await this.#write(route, mutation, input)
+        : await route.handler(input, idempotency);
+    } catch (error) {
+      if (!isBeforeEvaluation(error)) throw error;
+      const stored = await this.#maybeStored(principal, key_hash);
+      if (stored === null) throw error;
+      return await this.#replay(mutation, stored);
+    } finally {
+      this.#keys.release(principal.tenant_id, key_hash);
+    }
+  }
+
+  async #write(route: WriteRoute, mutation: Mutation, input: Input): Promise<Reply> {
+    const reply = await this.#stored(route, mutation, input);
+    if (route.complete !== undefined && reply.status < 300) {
+      await route.complete(reply.redacted === undefined ? bodyText(reply.body) : bodyText(reply.redacted));
+    }
+    return reply;
+  }
+
+  /** Key, event and effect in one transaction; a refusal undoes it and is stored by itself. */
+  async #stored(route: WriteRoute, mutation: Mutation, input: Input): Promise<Reply> {
+    const { principal, idempotency } = mutation;
+    try {
+      return await this.#database.transaction(principal, async (tx) => {
+        const stored = await maybeStoredAnswer(tx, idempotency.key_hash);
+        if (stored !== null) return this.#replay(mutation, stored);
+        const reply = await route.handler(tx, input);
+        const body = this.#storable(mutation, reply);
+        if (!(await storeAnswer(tx, idempotency, { status: reply.status, body }))) throw new KeyTaken();
+        return reply;
+      });
+    } catch (error) {
+      if (error instanceof KeyTaken) return this.#replayOther(mutation);
+      if (isSticky(error)) return this.#refuse(mutation, error);
+      throw error;
+    }
+  }
+
+  async #refuse(mutation: Mutation, problem: Problem): Promise<Reply> {
+    const { exchange, principal, idempotency } = mutation;
+    const body = renderProblem(problem, exchange.url, exchange.request_id);
+    const is_ours = await this.#database.transaction(principal, (tx) =>
+      storeAnswer(tx, idempotency, { status: problem.status, body }),
+    );
+    if (!is_ours) return this.#replayOther(mutation);
+    return { status: problem.status, body, headers: problem.options.headers ?? {} };
+  }
+
+  /** What another process has stored while this one was at work. */
+  async #replayOther(mutation: Mutation): Promise<Reply> {
+    const stored = await this.#maybeStored(mutation.principal, mutation.idempotency.key_hash);
+    if (stored === null) throw new Error('a stored key has disappeared');
+    return this.#replay(mutation, stored);
+  }
+
+  async #replay(mutation: Mutation, stored: StoredAnswer): Promise<Reply> {
+    const { exchange, principal, idempotency } = mutation;
+    if (stored.request_hash !== idempotency.request_hash) throw keyReused();
+    const headers = { 'Idempotent-Replayed': 'true' };
+    const { status } = stored;
+    if (stored.body === null) {
+      return { status, headers, body: await this.#renderStored(principal.tenant_id, stored) };
+    }
+    const presented = presentedKey(exchange.request) ?? '';
+    const body = openAnswer(stored.body, { presented, key_hash: idempotency.key_hash });
+    return { status, headers, body, redacted: redactedAnswer(stored.body) };
+  }
+
+  /** The text that is kept of an answer. */
+  #storable({ exchange, idempotency }: Mutation, reply: Reply): string {
+    const text = bodyText(reply.body);
+    if (reply.redacted === undefined) return text;
+    const presented = presentedKey(exchange.request) ?? '';
+    return sealAnswer(
+      { text, redacted: bodyText(reply.redacted) },
+      { presented, key_hash: idempotency.key_hash },
+    );
+  }
+
+  async #maybeStored(principal: Principal, key_hash: string): Promise<StoredAnswer | null> {
+    return this.#database.read(principal, (tx) => maybeStoredAnswer(tx, key_hash));
+  }
+}

@@ -1,0 +1,115 @@
+// What every request passes, in this order: authenticate, rate limit, authorise, idempotency key, body, shape, handler, answer.
+// One straight line per request, without middleware: this is the hottest path outside the ledger.
+import type { Database } from '../db.ts';
+import { Problem } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { authenticate } from '../modules/access/index.ts';
+import type { CallRoute, Permission, Principal, ReadRoute, Reply, Route } from '../route.ts';
+import { presentedKey } from './auth.ts';
+import { ClientGone, no_body } from './body.ts';
+import type { Exchange } from './exchange.ts';
+import { parseInput } from './input.ts';
+import type { RequestMetrics } from './metrics.ts';
+import { Mutations, type RenderStored } from './mutation.ts';
+import { problem_content_type, renderProblem, toProblem } from './problem.ts';
+import type { RateLimiter } from './rate_limit.ts';
+import { recordRequest } from './request_log.ts';
+
+/** requests in work at once, of one process; what waits behind them would time out anyway */
+const max_in_flight = 10_000;
+/** what other servers log for a client that left before its answer */
+const status_client_gone = 499;
+
+export interface PipelineOptions {
+  database: Database;
+  logger: Logger;
+  metrics: RequestMetrics;
+  /** null when off */
+  rate_limiter: RateLimiter | null;
+  renderStored: RenderStored;
+}
+
+export class Pipeline {
+  readonly #options: PipelineOptions;
+  readonly #mutations: Mutations;
+  #in_flight = 0;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    this.#mutations = new Mutations(options.database, options.renderStored);
+  }
+
+  async serve(exchange: Exchange, route: Route, params: Record<string, string>): Promise<void> {
+    this.#in_flight += 1;
+    try {
+      exchange.reply(await this.#reply(exchange, route, params));
+      recordRequest(exchange, this.#options.logger, this.#options.metrics);
+    } catch (error) {
+      this.refuse(exchange, error);
+    } finally {
+      this.#in_flight -= 1;
+    }
+  }
+
+  /** Answers a failure, whatever it is; the one place where an unexpected one is logged. */
+  refuse(exchange: Exchange, error: unknown): void {
+    const { logger, metrics } = this.#options;
+    if (error instanceof ClientGone) {
+      exchange.status = status_client_gone;
+      recordRequest(exchange, logger, metrics);
+      return;
+    }
+    const problem = toProblem(error);
+    const text = renderProblem(problem, exchange.url, exchange.request_id);
+    exchange.send(problem.status, problem_content_type, text, problem.options.headers);
+    recordRequest(exchange, logger, metrics, problem.status >= 500 ? error : undefined);
+  }
+
+  async #reply(exchange: Exchange, route: Route, params: Record<string, string>): Promise<Reply> {
+    if (this.#in_flight > max_in_flight) throw overloaded();
+    const principal = await this.#admit(exchange, route.permission);
+    return route.kind === 'read' || route.kind === 'call'
+      ? this.#read(exchange, route, principal, params)
+      : this.#mutations.run(exchange, route, principal, params);
+  }
+
+  /** Errors, in order: `unauthenticated`, `tenant_suspended`, `rate_limited`, `forbidden`. */
+  async #admit(exchange: Exchange, permission: Permission | null): Promise<Principal> {
+    const { database, rate_limiter } = this.#options;
+    const holder = await authenticate(database, presentedKey(exchange.request));
+    exchange.holder = holder;
+    if (rate_limiter !== null) {
+      exchange.rate_headers = rate_limiter.take(holder.actor_id, exchange.started_ms);
+    }
+    if (permission !== null && !holder.can(permission)) throw forbidden(permission);
+    return {
+      tenant_id: holder.tenant_id,
+      actor_id: holder.actor_id,
+      request_id: exchange.request_id,
+      role: holder.role,
+      can: holder.can,
+    };
+  }
+
+  async #read(
+    exchange: Exchange,
+    route: ReadRoute | CallRoute,
+    principal: Principal,
+    params: Record<string, string>,
+  ): Promise<Reply> {
+    const input = parseInput(route, exchange, principal, params, no_body);
+    return route.kind === 'call'
+      ? route.handler(input)
+      : this.#options.database.read(principal, (tx) => route.handler(tx, input));
+  }
+}
+
+function forbidden({ action, subject }: Permission): Problem {
+  return new Problem('forbidden', `This needs a key that may ${action} ${subject}`, {
+    extras: { required_permission: `${action}:${subject}` },
+  });
+}
+
+function overloaded(): Problem {
+  return new Problem('overloaded', 'Too many requests are in work', { headers: { 'Retry-After': '1' } });
+}

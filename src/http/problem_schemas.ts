@@ -1,0 +1,54 @@
+// The schema of each problem: the members that all have, `code` as the discriminator, and the extras of its code.
+import type { SchemaObject } from 'openapi3-ts/oas31';
+import { type ProblemCode, problems } from '../errors.ts';
+
+const text: SchemaObject = { type: 'string' };
+const amount: SchemaObject = { type: 'string', description: 'Integer minor units', examples: ['12345'] };
+
+/** Members beyond the common ones. Those of bulk items also carry `index`. */
+const extras: Partial<Record<ProblemCode, Record<string, SchemaObject>>> = {
+  body_too_large: { limit_bytes: { type: 'integer' } },
+  forbidden: { required_permission: { type: 'string', examples: ['create:transaction'] } },
+  insufficient_funds: { account: text, available: amount, required: amount },
+  limit_exceeded: { account: text, posted: amount, posted_max: amount },
+  reference_taken: { transaction_id: text },
+};
+
+const field_errors: SchemaObject = {
+  type: 'array',
+  items: {
+    type: 'object',
+    properties: {
+      pointer: { ...text, description: 'RFC 6901, such as `#/entries/0/amount` or `#/query/limit`' },
+      code: text,
+      detail: text,
+    },
+    required: ['pointer', 'code', 'detail'],
+  },
+};
+
+export function problemComponentName(code: ProblemCode): string {
+  const words = code.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1));
+  return `${words.join('')}Problem`;
+}
+
+export function problemComponent(code: ProblemCode): SchemaObject {
+  const { status, title, retryable = false } = problems[code];
+  return {
+    type: 'object',
+    description: title,
+    properties: {
+      type: { type: 'string', format: 'uri' },
+      code: { type: 'string', const: code },
+      title: text,
+      status: { type: 'integer', const: status },
+      detail: text,
+      instance: { ...text, description: 'The target of the request' },
+      request_id: text,
+      retryable: { type: 'boolean', const: retryable },
+      errors: field_errors,
+      ...extras[code],
+    },
+    required: ['type', 'code', 'title', 'status', 'detail', 'instance', 'request_id', 'retryable'],
+  };
+}

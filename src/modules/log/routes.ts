@@ -1,0 +1,125 @@
+// The tenant's log, in order.
+import { z } from 'zod';
+import type { Tx } from '../../db.ts';
+import { Problem } from '../../errors.ts';
+import type { EventKind } from '../../event.ts';
+import { nextPage, PageQuerySchema, pageRequest, pageSchema } from '../../page.ts';
+import { type Route, readRoute } from '../../route.ts';
+import { type EventRow, EventSchema, headPosition, listEvents, listEventsAt, renderEvent } from './events.ts';
+
+/** positions that one page looks at when it filters by type, so that a rare type does not make a request long */
+const scanned_positions = 20_000;
+
+/**
+ * The positions of events that touch an account, ascending, after a position, at most `row_limit`. `account` is an id or a code.
+ * The log does not know accounts: whoever does supplies this.
+ */
+export type AccountPositions = (
+  tx: Tx,
+  account: string,
+  range: { after: number; row_limit: number },
+) => Promise<number[]>;
+
+const QuerySchema = PageQuerySchema.extend({
+  after: z
+    .string()
+    .regex(/^(0|[1-9][0-9]{0,14})$/, 'a position is a whole number from 0')
+    .transform(Number)
+    .optional()
+    .meta({ description: 'Only events after this position', example: '8812' }),
+  types: z
+    .string()
+    .min(1)
+    .transform((types) => types.split(','))
+    .optional()
+    .meta({ description: 'Event types, separated by commas', example: 'ledger.transaction_posted' }),
+  account: z
+    .string()
+    .optional()
+    .meta({ description: 'Only events that touch this account, by id or code', example: 'customers:alice' }),
+});
+
+const PageSchema = pageSchema(EventSchema).extend({
+  after: z
+    .int()
+    .meta({ description: 'How far this page has read: ask again with `?after=` to follow the log' }),
+});
+
+export function createRoutes(kinds: () => EventKind[], accountPositions: AccountPositions): Route[] {
+  const kindOf = (type: string): EventKind => {
+    const kind = kinds().find((each) => each.type === type);
+    if (kind === undefined) throw new Error(`no module says ${type}`);
+    return kind;
+  };
+  return [
+    readRoute({
+      method: 'get',
+      path: '/v1/events',
+      operation_id: 'listEvents',
+      summary: 'Read the log',
+      description: [
+        'Everything that happened in the tenant, one dense sequence of positions in commit order.',
+        'With `types` or `account` a page may hold fewer events than `limit`, or none, while `has_more` is true.',
+      ].join(' '),
+      tag: 'Events',
+      permission: { action: 'read', subject: 'event' },
+      query: QuerySchema,
+      responses: { 200: PageSchema },
+      problems: ['cursor_invalid', 'cursor_mismatch', 'not_found'],
+      async handler(tx, input) {
+        const { types = null, account } = input.query;
+        for (const type of types ?? []) checkType(type, kinds());
+        const { after: resumed, row_limit } = pageRequest('events', input.query, z.int().nonnegative());
+        const range = { after: resumed ?? input.query.after ?? 0, row_limit, types };
+        const page =
+          account === undefined
+            ? await readLog(tx, range)
+            : await readAccount(tx, range, await accountPositions(tx, account, range));
+        const data = page.rows.map((row) => renderEvent(row, kindOf(row.type).subject)).join(',');
+        const { after, has_more } = page;
+        const next = has_more ? nextPage('events', input, after) : { next_cursor: null, headers: {} };
+        const rest = JSON.stringify({ has_more, next_cursor: next.next_cursor, after });
+        return { status: 200, body: `{"data":[${data}],${rest.slice(1)}`, headers: next.headers };
+      },
+    }),
+  ];
+}
+
+interface Range {
+  after: number;
+  /** one more than the page holds */
+  row_limit: number;
+  types: string[] | null;
+}
+
+interface EventPage {
+  rows: EventRow[];
+  /** the last position that was looked at */
+  after: number;
+  has_more: boolean;
+}
+
+async function readLog(tx: Tx, range: Range): Promise<EventPage> {
+  const head = await headPosition(tx);
+  const up_to = range.types === null ? head : Math.min(head, range.after + scanned_positions);
+  const found = await listEvents(tx, { ...range, up_to });
+  const rows = found.slice(0, range.row_limit - 1);
+  const last = rows.at(-1);
+  if (found.length === range.row_limit && last !== undefined)
+    return { rows, after: last.position, has_more: true };
+  return { rows, after: Math.max(range.after, up_to), has_more: up_to < head };
+}
+
+async function readAccount(tx: Tx, range: Range, positions: number[]): Promise<EventPage> {
+  const looked_at = positions.slice(0, range.row_limit - 1);
+  const rows = await listEventsAt(tx, looked_at, range.types);
+  return { rows, after: looked_at.at(-1) ?? range.after, has_more: positions.length === range.row_limit };
+}
+
+function checkType(type: string, kinds: EventKind[]): void {
+  if (kinds.some((kind) => kind.type === type)) return;
+  const detail = 'there is no such event type';
+  throw new Problem('invalid_request', `#/query/types: ${detail}`, {
+    errors: [{ pointer: '#/query/types', code: 'event_type_unknown', detail }],
+  });
+}

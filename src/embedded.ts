@@ -39,7 +39,7 @@ import {
   freePort,
   isPostmaster,
   type Postmaster,
-  postgresEnvironment,
+  postgres_environment,
   readPidFile,
   removePidFile,
   StartError,
@@ -171,6 +171,29 @@ export async function startEmbedded(
   });
 }
 
+/** The cluster of a data directory that runs already, for a command that leaves it as it is; null when none runs. */
+export async function attachEmbedded(
+  data_directory: string,
+): Promise<Pick<Embedded, 'app_url' | 'owner_url' | 'version'> | null> {
+  const pgdata_link = join(resolve(data_directory), 'postgres');
+  if (!existsSync(join(pgdata_link, 'PG_VERSION'))) return null;
+  const pgdata = realpathSync(pgdata_link);
+  const found = readPidFile(pgdata);
+  if (found === null || found.status !== 'ready' || !isPostmaster(found.pid, pgdata)) return null;
+  const secrets = readSecrets(resolve(data_directory), true);
+  return { ...urls(found, secrets), version: readFileSync(join(pgdata, 'PG_VERSION'), 'utf8').trim() };
+}
+
+function urls(running: Postmaster, secrets: Secrets): { app_url: string; owner_url: string } {
+  const socket = encodeURIComponent(running.socket_directory);
+  const url = (role: string, password: string) =>
+    `postgres://${role}:${password}@localhost:${running.port}/${database}?host=${socket}`;
+  return {
+    app_url: url('lattice_app', secrets.app_password),
+    owner_url: url('lattice_owner', secrets.owner_password),
+  };
+}
+
 function readSecrets(directory: string, has_cluster: boolean): Secrets {
   const path = join(directory, 'postgres.json');
   if (existsSync(path)) return SecretsSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
@@ -259,7 +282,7 @@ async function runInitdb(
       '--builtin-locale=C.UTF-8',
       ...Object.entries(settings).map(([name, value]) => `--set=${name}=${value}`),
     ],
-    { ...user, cwd: pgdata, stdio: ['ignore', 'ignore', 'pipe'], env: postgresEnvironment() },
+    { ...user, cwd: pgdata, stdio: ['ignore', 'ignore', 'pipe'], env: postgres_environment },
   );
   const [said, [status]] = await Promise.all([text(initdb.stderr), once(initdb, 'close')]);
   if (status !== 0) throw new Error(`initdb failed: ${said.trim().replaceAll('\n', ' ')}`);
@@ -360,11 +383,8 @@ async function supervise(
     throw error;
   });
 
-  const url = (role: string, password: string) =>
-    `postgres://${role}:${password}@localhost:${running.port}/${database}?host=${encodeURIComponent(running.socket_directory)}`;
   return {
-    app_url: url('lattice_app', cluster.secrets.app_password),
-    owner_url: url('lattice_owner', cluster.secrets.owner_password),
+    ...urls(running, cluster.secrets),
     port: running.port,
     version: cluster.binaries.version,
     created: options.created,

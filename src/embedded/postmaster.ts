@@ -106,7 +106,7 @@ export async function startPostmaster(
       '-c',
       'unix_socket_permissions=0700',
     ],
-    { ...user, cwd: options.pgdata, detached: true, stdio: ['ignore', log, log], env: postgresEnvironment() },
+    { ...user, cwd: options.pgdata, detached: true, stdio: ['ignore', log, log], env: postgres_environment },
   );
   closeSync(log);
   let failed: Error | null = null;
@@ -170,8 +170,5 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Nothing of the caller's PG* settings or language may change what the server does. */
-export function postgresEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(PG|LC_|LANG|TZ$)/.test(name));
-  return { ...Object.fromEntries(kept), LC_ALL: 'C', TZ: 'UTC' };
-}
+/** Nothing of the caller's settings and language may change what the server does. */
+export const postgres_environment = { LC_ALL: 'C', TZ: 'UTC', PATH: '/usr/bin:/bin' };

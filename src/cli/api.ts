@@ -1,0 +1,118 @@
+// The public API as the command line calls it: the routes, keys and problems that customers have.
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Config } from '../config.ts';
+import { UsageError } from './command.ts';
+
+/** What `start` leaves in the data directory: demo.json and platform.json. */
+const KeptSchema = z.object({
+  url: z.string().optional(),
+  tenant_id: z.string().optional(),
+  api_key: z.string(),
+});
+
+const ProblemSchema = z.looseObject({ code: z.string(), detail: z.string() });
+
+/** The API said no. */
+export class Refused extends Error {
+  readonly code: string;
+  readonly status: number;
+
+  constructor(status: number, problem: z.infer<typeof ProblemSchema>) {
+    super(`${problem.code}: ${problem.detail}`);
+    this.status = status;
+    this.code = problem.code;
+  }
+}
+
+export interface Api {
+  url: string;
+  get: <Answer extends z.ZodType>(
+    path: string,
+    answer: Answer,
+    signal?: AbortSignal,
+  ) => Promise<z.infer<Answer>>;
+  post: <Answer extends z.ZodType>(
+    path: string,
+    body: unknown,
+    answer: Answer,
+    /** the Idempotency-Key; a fresh one when absent */
+    key?: string,
+  ) => Promise<z.infer<Answer>>;
+}
+
+export function createApi(url: string, api_key: string): Api {
+  const send = async (path: string, init: RequestInit) => {
+    const headers = { Authorization: `Bearer ${api_key}`, ...init.headers };
+    const response = await fetch(new URL(path, url), { ...init, headers }).catch((error: unknown) => {
+      const reason =
+        error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      throw new Error(`no answer from ${url} (${reason}): is Lattice started, and is --url right?`);
+    });
+    const text = await response.text();
+    const is_json = /json/.test(response.headers.get('content-type') ?? '');
+    if (!is_json) throw new Error(`${url} answered ${response.status} without JSON: is it Lattice?`);
+    const body: unknown = JSON.parse(text);
+    if (!response.ok) throw new Refused(response.status, ProblemSchema.parse(body));
+    return body;
+  };
+  return {
+    url,
+    get: async (path, answer, signal) =>
+      answer.parse(await send(path, signal === undefined ? {} : { signal })),
+    post: async (path, body, answer, key = randomUUID()) =>
+      answer.parse(
+        await send(path, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
+          body: JSON.stringify(body),
+        }),
+      ),
+  };
+}
+
+/** The options of every command that calls the API. */
+export const api_options = {
+  url: z
+    .string()
+    .optional()
+    .describe('where Lattice answers; else LATTICE_URL, else that of the data directory'),
+  key: z.string().optional().describe('the API key; else LATTICE_API_KEY, else that of the data directory'),
+};
+
+/** The tenant's API: from the options, else the environment, else the demo tenant of the data directory, which production has not. */
+export function openApi(input: { url?: string | undefined; key?: string | undefined }, config: Config): Api {
+  return resolveApi(input, config, 'demo.json', config.LATTICE_API_KEY);
+}
+
+/** The API with the platform's key: from the options, else the environment, else the data directory. */
+export function openPlatformApi(
+  input: { url?: string | undefined; key?: string | undefined },
+  config: Config,
+): Api {
+  return resolveApi(input, config, 'platform.json', config.LATTICE_PLATFORM_KEY);
+}
+
+function resolveApi(
+  input: { url?: string | undefined; key?: string | undefined },
+  config: Config,
+  file: string,
+  environment_key: string | undefined,
+): Api {
+  const kept = config.NODE_ENV === 'production' ? null : maybeKept(join(config.LATTICE_DATA_DIR, file));
+  const url = input.url ?? config.LATTICE_URL ?? kept?.url;
+  const key = input.key ?? environment_key ?? kept?.api_key;
+  if (url === undefined) throw new UsageError('where is Lattice? give --url or set LATTICE_URL');
+  if (key === undefined) {
+    const name = file === 'demo.json' ? 'LATTICE_API_KEY' : 'LATTICE_PLATFORM_KEY';
+    throw new UsageError(`which key? give --key or set ${name}`);
+  }
+  return createApi(url, key);
+}
+
+export function maybeKept(path: string): z.infer<typeof KeptSchema> | null {
+  if (!existsSync(path)) return null;
+  return KeptSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+}

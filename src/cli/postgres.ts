@@ -1,0 +1,118 @@
+// The Postgres that the configuration names: DATABASE_URL, or the embedded one of the data directory.
+import pg from 'pg';
+import { z } from 'zod';
+import type { Config } from '../config.ts';
+import { queries } from '../db.ts';
+import { attachEmbedded, startEmbedded } from '../embedded.ts';
+import type { Logger } from '../log.ts';
+
+const sql = queries(import.meta.url, 'session_find');
+
+const oldest_version_num = 150_000;
+
+const SessionSchema = z.object({
+  role: z.string(),
+  version_num: z.number(),
+  version: z.string(),
+  is_superuser: z.boolean(),
+  bypasses_rls: z.boolean(),
+  owns_tables: z.boolean(),
+});
+export type Session = z.infer<typeof SessionSchema>;
+
+export interface Postgres {
+  kind: 'embedded' | 'external';
+  /** as `lattice_app` */
+  app_url: string;
+  /** as `lattice_owner`; null when somebody else migrates */
+  owner_url: string | null;
+  /** how it came to run, for people */
+  description: string;
+  /** stops it when it is ours */
+  stop: () => Promise<void>;
+  /** tells it to stop and does not wait, when it is ours */
+  abandon: () => void;
+}
+
+const nothing = { stop: () => Promise.resolve(), abandon: () => {} };
+
+/** For the process that serves: the embedded Postgres is then its own, and stops with it. */
+export async function openPostgres(
+  config: Config,
+  logger: Logger,
+  onLost: (error: unknown) => void,
+): Promise<Postgres> {
+  if (config.DATABASE_URL !== undefined) return external(config, config.DATABASE_URL);
+  if (config.NODE_ENV === 'production') {
+    throw new Error('production needs DATABASE_URL: the embedded PostgreSQL is for trying and developing');
+  }
+  const embedded = await startEmbedded(config.LATTICE_DATA_DIR, {
+    port: config.LATTICE_POSTGRES_PORT,
+    logger,
+    onLost,
+  });
+  const origin = embedded.created ? 'created' : embedded.adopted ? 'adopted' : 'started';
+  return {
+    kind: 'embedded',
+    ...embedded,
+    description: `${embedded.version} ${origin} in ${config.LATTICE_DATA_DIR}/postgres`,
+  };
+}
+
+/** For a command that looks or changes something and ends: an embedded Postgres that runs is used, else run for that long. */
+export async function withPostgres<Result>(
+  config: Config,
+  logger: Logger,
+  work: (postgres: Postgres) => Promise<Result>,
+): Promise<Result> {
+  const attached = config.DATABASE_URL === undefined ? await attachEmbedded(config.LATTICE_DATA_DIR) : null;
+  const postgres: Postgres =
+    attached === null
+      ? await openPostgres(config, logger, (error) => logger.error({ error }, 'PostgreSQL is lost'))
+      : { kind: 'embedded', ...attached, description: attached.version, ...nothing };
+  try {
+    return await work(postgres);
+  } finally {
+    await postgres.stop();
+  }
+}
+
+function external(config: Config, app_url: string): Postgres {
+  const { hostname, pathname, searchParams } = new URL(app_url);
+  return {
+    kind: 'external',
+    app_url,
+    owner_url: config.DATABASE_OWNER_URL ?? null,
+    description: `${searchParams.get('host') ?? hostname}${pathname}`,
+    ...nothing,
+  };
+}
+
+export async function findSession(database_url: string): Promise<Session> {
+  const client = new pg.Client({
+    connectionString: database_url,
+    application_name: 'lattice session',
+    connectionTimeoutMillis: 5_000,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    const { rows } = await client.query(sql.session_find.text);
+    return SessionSchema.parse(rows[0]);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Why the process must not run with this session; null when it may. */
+export function sessionRefusal(session: Session): string | null {
+  if (session.version_num < oldest_version_num) {
+    return `PostgreSQL ${session.version} is too old: Lattice needs 15 or newer`;
+  }
+  const advice = 'let DATABASE_URL log in as lattice_app (sql/roles.sql makes the roles)';
+  if (session.is_superuser)
+    return `${session.role} is a superuser, which no wall between tenants holds: ${advice}`;
+  if (session.bypasses_rls) return `${session.role} bypasses row level security: ${advice}`;
+  if (session.owns_tables) return `${session.role} owns the tables or is a member of their owner: ${advice}`;
+  return null;
+}

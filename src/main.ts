@@ -1,0 +1,56 @@
+// `lattice`: finds the command that the words name and runs it. Exit status 0 done, 1 failed, 2 not understood.
+import { argv, env, exit, stderr, stdout } from 'node:process';
+import { type Command, helpText, parseInput, UsageError, usageLine } from './cli/command.ts';
+import { migrateCommand } from './cli/migrate.ts';
+import { createOutput } from './cli/output.ts';
+import { startCommand } from './cli/start.ts';
+import { readConfig } from './config.ts';
+
+const commands: Command[] = [startCommand, migrateCommand];
+
+const width = Math.max(...commands.map(({ name }) => name.length));
+const overview = [
+  'usage: lattice COMMAND [options]',
+  '',
+  ...commands.map((each) => `  ${each.name.padEnd(width)}  ${each.summary}`),
+  '',
+  '`lattice COMMAND --help` shows the options of a command; docs/configuration.md the environment.',
+].join('\n');
+
+function findCommand(words: string[]): { found: Command; rest: string[] } {
+  for (const found of commands) {
+    const name = found.name.split(' ');
+    if (name.every((word, index) => words[index] === word)) return { found, rest: words.slice(name.length) };
+  }
+  const known = commands.map(({ name }) => name).join(', ');
+  throw new UsageError(`there is no command ${words.join(' ')}; there are ${known}`);
+}
+
+async function main(words: string[]): Promise<number> {
+  if (words.length === 0 || words[0] === '--help' || words[0] === 'help') {
+    stdout.write(`${overview}\n`);
+    return 0;
+  }
+  const is_json = words.includes('--json');
+  let usage = 'usage: lattice COMMAND [options]';
+  try {
+    const { found, rest } = findCommand(words);
+    usage = usageLine(found);
+    const { input, json, help } = parseInput(found, rest);
+    if (help) {
+      stdout.write(`${helpText(found)}\n`);
+      return 0;
+    }
+    return await found.run({ input, config: readConfig(env), output: createOutput(json) });
+  } catch (error) {
+    const is_usage = error instanceof UsageError;
+    const message = error instanceof Error ? error.message : String(error);
+    if (is_json) stdout.write(`${JSON.stringify({ error: message })}\n`);
+    stderr.write(`lattice: ${message}\n${is_usage ? `${usage}\n` : ''}`);
+    // What is not foreseen comes with its origin.
+    if (env.LOG_LEVEL === 'debug' && error instanceof Error) stderr.write(`${error.stack}\n`);
+    return is_usage ? 2 : 1;
+  }
+}
+
+exit(await main(argv.slice(2)));

@@ -50,6 +50,7 @@ create table projection.balance_checkpoints_v (
   tenant_id uuid not null,
   account_id uuid not null,
   position bigint not null,
+  recorded_at timestamptz not null,
   -- all entries up to the position, holds whether or not expired
   posted_debits numeric not null,
   posted_credits numeric not null,
@@ -71,11 +72,13 @@ create table projection.dated_blocks_v (
   level smallint not null,
   start_position bigint not null,
   end_position bigint not null,
+  -- of end_position
+  recorded_at timestamptz not null,
   constraint dated_blocks_v_pkey primary key (tenant_id, account_id, level, end_position)
 );
 
 -- Within a block: running sums in the order of time, some dozens to a row, so one row tells what counted up to any instant.
--- Series `effective`: what begins to count at an instant. Series `expiry`: what ceases to count.
+-- Series `effective`: what begins to count at an instant. Series `expiry`: what ceases to count. An array of zeros only is empty.
 create table projection.dated_sums_v (
   tenant_id uuid not null,
   account_id uuid not null,

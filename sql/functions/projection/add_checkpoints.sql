@@ -1,0 +1,58 @@
+-- Part of projection.apply_balances: the checkpoints that a slice of the log brings to some accounts, whose balances stand at its end.
+-- A checkpoint stands at the position at which its account's count of entries passes a multiple of p_every.
+create or replace function projection.add_checkpoints(
+  p_tenant_id uuid, p_account_ids uuid[], p_every bigint, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
+) returns void
+language sql volatile
+set search_path = pg_catalog
+begin atomic
+  insert into projection.balance_checkpoints_v (
+    tenant_id, account_id, position, recorded_at, posted_debits, posted_credits, pending_debits, pending_credits,
+    live_posted_debits, live_posted_credits, live_pending_debits, live_pending_credits
+  )
+  select
+    p_tenant_id, at.account_id, at.position, at.recorded_at,
+    balances.posted_debits - at.posted_debits,
+    balances.posted_credits - at.posted_credits,
+    balances.pending_debits - at.pending_debits,
+    balances.pending_credits - at.pending_credits,
+    balances.posted_debits - balances.dated_posted_debits - at.live_posted_debits,
+    balances.posted_credits - balances.dated_posted_credits - at.live_posted_credits,
+    balances.pending_debits - balances.dated_pending_debits - at.live_pending_debits,
+    balances.pending_credits - balances.dated_pending_credits - at.live_pending_credits
+  from (
+    -- what comes after each position in this slice
+    select
+      moved.account_id, moved.position, moved.recorded_at, moved.entry_count,
+      coalesce(sum(moved.entry_count) over later, 0)::bigint as later_count,
+      coalesce(sum(moved.posted_debits) over later, 0) as posted_debits,
+      coalesce(sum(moved.posted_credits) over later, 0) as posted_credits,
+      coalesce(sum(moved.pending_debits) over later, 0) as pending_debits,
+      coalesce(sum(moved.pending_credits) over later, 0) as pending_credits,
+      coalesce(sum(moved.live_posted_debits) over later, 0) as live_posted_debits,
+      coalesce(sum(moved.live_posted_credits) over later, 0) as live_posted_credits,
+      coalesce(sum(moved.live_pending_debits) over later, 0) as live_pending_debits,
+      coalesce(sum(moved.live_pending_credits) over later, 0) as live_pending_credits
+    from (
+      select
+        entry.account_id, entry.position, max(entry.recorded_at) as recorded_at, count(*) as entry_count,
+        sum(case when entry.layer = 'posted' and entry.direction = 'debit' then entry.amount end) as posted_debits,
+        sum(case when entry.layer = 'posted' and entry.direction = 'credit' then entry.amount end) as posted_credits,
+        sum(case when entry.layer = 'pending' and entry.direction = 'debit' then entry.amount end) as pending_debits,
+        sum(case when entry.layer = 'pending' and entry.direction = 'credit' then entry.amount end) as pending_credits,
+        sum(case when entry.layer = 'posted' and entry.direction = 'debit' and live then entry.amount end) as live_posted_debits,
+        sum(case when entry.layer = 'posted' and entry.direction = 'credit' and live then entry.amount end) as live_posted_credits,
+        sum(case when entry.layer = 'pending' and entry.direction = 'debit' and live then entry.amount end) as live_pending_debits,
+        sum(case when entry.layer = 'pending' and entry.direction = 'credit' and live then entry.amount end) as live_pending_credits
+      from ledger.entry
+      cross join lateral (select entry.effective_at = entry.recorded_at and entry.expires_at is null) timed(live)
+      where entry.tenant_id = p_tenant_id and entry.account_id = any (p_account_ids)
+        and entry.position > p_start and entry.position <= p_end
+        and entry.recorded_at >= p_start_at and entry.recorded_at <= p_end_at
+      group by entry.account_id, entry.position
+    ) moved
+    window later as (partition by moved.account_id order by moved.position desc rows between unbounded preceding and 1 preceding)
+  ) at
+  join projection.balances_v balances on balances.tenant_id = p_tenant_id and balances.account_id = at.account_id
+  where (balances.entry_count - at.later_count) / p_every > (balances.entry_count - at.later_count - at.entry_count) / p_every;
+end;

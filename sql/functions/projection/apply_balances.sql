@@ -1,0 +1,141 @@
+-- Carries the balances of a tenant forward by at most p_limit positions, towards the head of its log, and moves the consumer `balances`
+-- there in the same transaction. One call is one statement, one transaction.
+--
+-- Answers the position reached and the head; nulls when another process is at it.
+-- Any slicing comes to the same rows: a checkpoint or a block ends at the position at which its account's count passes a multiple.
+--
+-- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
+create or replace function projection.apply_balances(
+  p_tenant_id uuid, p_limit integer, out "position" bigint, out head_position bigint
+)
+language plpgsql volatile
+set search_path = pg_catalog
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  -- entries of an account between two of its checkpoints; a reader counts at most these itself
+  c_checkpoint constant bigint := 256;
+  v_start bigint;
+  v_start_at timestamptz;
+  v_end_at timestamptz;
+  v_head record;
+  v_batch record;
+  v_account_id uuid;
+begin
+  perform set_config('app.tenant_id', p_tenant_id::text, true);
+  select consumer.position, consumer.recorded_at into v_start, v_start_at
+  from log.consumer
+  where consumer.tenant_id = p_tenant_id and consumer.name = 'balances'
+  for update skip locked;
+  if not found then
+    insert into log.consumer (tenant_id, name, position, recorded_at, moved_at)
+    values (p_tenant_id, 'balances', 0, '-infinity', clock_timestamp())
+    on conflict do nothing
+    returning consumer.position, consumer.recorded_at into v_start, v_start_at;
+    if not found then
+      return;
+    end if;
+  end if;
+
+  select * into v_head from log.head(p_tenant_id);
+  head_position := v_head.position;
+  position := least(v_head.position, v_start + p_limit);
+  if position = v_start then
+    return;
+  end if;
+  if position = v_head.position then
+    v_end_at := v_head.recorded_at;
+  else
+    select event.recorded_at into v_end_at
+    from log.event
+    where event.tenant_id = p_tenant_id and event.position = apply_balances.position
+      and event.recorded_at >= v_start_at and event.recorded_at <= v_head.recorded_at;
+  end if;
+
+  with delta as materialized (
+    select
+      entry.account_id,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit'), 0) as posted_debits,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'credit'), 0) as posted_credits,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'debit'), 0) as pending_debits,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'credit'), 0) as pending_credits,
+      count(*) as entry_count,
+      count(*) filter (where entry.effective_at <> entry.recorded_at or entry.expires_at is not null) as dated_count,
+      count(*) filter (where entry.layer = 'pending') as pending_count
+    from ledger.entry
+    where entry.tenant_id = p_tenant_id and entry.position > v_start and entry.position <= apply_balances.position
+      and entry.recorded_at >= v_start_at and entry.recorded_at <= v_end_at
+    group by entry.account_id
+  ),
+  updated as (
+    update projection.balances_v balances
+    set
+      posted_debits = balances.posted_debits + delta.posted_debits,
+      posted_credits = balances.posted_credits + delta.posted_credits,
+      pending_debits = balances.pending_debits + delta.pending_debits,
+      pending_credits = balances.pending_credits + delta.pending_credits,
+      entry_count = balances.entry_count + delta.entry_count
+    from delta
+    where balances.tenant_id = p_tenant_id and balances.account_id = delta.account_id
+    returning balances.account_id, balances.entry_count
+  ),
+  inserted as (
+    insert into projection.balances_v (
+      tenant_id, account_id, posted_debits, posted_credits, pending_debits, pending_credits, expired_debits, expired_credits,
+      dated_posted_debits, dated_posted_credits, dated_pending_debits, dated_pending_credits, entry_count, dated_count
+    )
+    select
+      p_tenant_id, delta.account_id, delta.posted_debits, delta.posted_credits, delta.pending_debits, delta.pending_credits, 0, 0,
+      0, 0, 0, 0, delta.entry_count, 0
+    from delta
+    where not exists (
+      select
+      from projection.balances_v balances
+      where balances.tenant_id = p_tenant_id and balances.account_id = delta.account_id
+    )
+    returning balances_v.account_id, balances_v.entry_count
+  )
+  select
+    array_agg(delta.account_id) filter (where counted.entry_count / c_checkpoint > (counted.entry_count - delta.entry_count) / c_checkpoint)
+      as checkpoint_ids,
+    coalesce(sum(delta.dated_count), 0) > 0 as has_dated,
+    coalesce(sum(delta.pending_count), 0) > 0 as has_pending
+  into v_batch
+  from (select * from updated union all select * from inserted) counted
+  join delta on delta.account_id = counted.account_id;
+
+  if v_batch.has_dated then
+    perform projection.apply_dated_entries(p_tenant_id, v_start, v_start_at, apply_balances.position, v_end_at);
+  end if;
+  if v_batch.checkpoint_ids is not null then
+    perform projection.add_checkpoints(
+      p_tenant_id, v_batch.checkpoint_ids, c_checkpoint, v_start, v_start_at, apply_balances.position, v_end_at
+    );
+  end if;
+  if v_batch.has_pending then
+    perform projection.apply_holds(p_tenant_id, v_start, v_start_at, apply_balances.position, v_end_at);
+  end if;
+
+  with expired as (
+    delete from projection.expiring_holds_v holds
+    where holds.tenant_id = p_tenant_id and holds.expires_at <= v_end_at
+    returning holds.account_id, holds.pending_debits, holds.pending_credits
+  )
+  update projection.balances_v balances
+  set
+    expired_debits = balances.expired_debits + sums.pending_debits,
+    expired_credits = balances.expired_credits + sums.pending_credits
+  from (
+    select expired.account_id, sum(expired.pending_debits) as pending_debits, sum(expired.pending_credits) as pending_credits
+    from expired
+    group by expired.account_id
+  ) sums
+  where balances.tenant_id = p_tenant_id and balances.account_id = sums.account_id;
+
+  update log.consumer
+  set position = apply_balances.position, recorded_at = v_end_at, moved_at = clock_timestamp()
+  where consumer.tenant_id = p_tenant_id and consumer.name = 'balances';
+end;
+$$;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { dumpSchema } from '../scripts/dump.ts';
 import { type Query, queries } from '../src/db.ts';
 import { problems } from '../src/errors.ts';
 import { databaseUrl } from './support/database.ts';
@@ -242,6 +243,15 @@ describe('the catalogue', () => {
     expect(taken.length).toBeGreaterThanOrEqual(4);
     expect(taken.filter((code) => !names.includes(code))).toEqual([]);
   });
+});
+
+test('sql/schema.sql is what a migrated database has; `npm run generate` writes it', async () => {
+  const committed = readFileSync(join(root, 'sql', 'schema.sql'), 'utf8');
+  expect((await dumpSchema(client)) === committed, 'stale: npm run generate').toBe(true);
+  await client.query('begin; alter table ledger.account add column leak text');
+  const changed = await dumpSchema(client);
+  await client.query('rollback');
+  expect(changed === committed).toBe(false);
 });
 
 describe('every column', () => {

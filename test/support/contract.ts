@@ -6,6 +6,15 @@ const MediaSchema = z.record(z.string(), z.looseObject({ schema: z.unknown() }))
 const ResponseSchema = z.looseObject({ content: MediaSchema.optional() });
 const OperationSchema = z.looseObject({
   operationId: z.string(),
+  summary: z.string().min(1),
+  description: z.string().min(1),
+  tags: z.array(z.string()).min(1),
+  requestBody: z
+    .looseObject({
+      required: z.boolean().optional(),
+      content: z.record(z.string(), z.looseObject({ schema: z.unknown() })),
+    })
+    .optional(),
   responses: z.record(z.string(), ResponseSchema),
 });
 
@@ -63,7 +72,7 @@ export class Contract {
       throw new Error(`${name}: ${operation.operationId} documents no ${media || 'missing media type'}`);
     }
     if (!media.includes('json')) return;
-    const pointer = [
+    const place = [
       'paths',
       path,
       method.toLowerCase(),
@@ -73,10 +82,14 @@ export class Contract {
       media,
       'schema',
     ];
-    const validate = this.#validator(`openapi#/${pointer.map(escaped).join('/')}`);
-    if (!validate(given.body)) {
-      throw new Error(`${name}: ${this.#ajv.errorsText(validate.errors)}\n${given.text}`);
-    }
+    const refusal = this.refusal(place, given.body);
+    if (refusal !== null) throw new Error(`${name}: ${refusal}\n${given.text}`);
+  }
+
+  /** Whether a body fits the schema of a place in the document, such as `['paths', '/v1/accounts', 'post', 'requestBody', …, 'schema']`. */
+  refusal(place: string[], body: unknown): string | null {
+    const validate = this.#validator(`openapi#/${place.map(escaped).join('/')}`);
+    return validate(body) ? null : this.#ajv.errorsText(validate.errors);
   }
 
   #validator(reference: string): ValidateFunction {

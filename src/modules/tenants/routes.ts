@@ -17,7 +17,6 @@ import {
 } from './tenants.ts';
 
 const TenantPathSchema = z.strictObject({ tenant: idSchema('tenant') });
-const EmptySchema = z.strictObject({}).meta({ description: 'Nothing' });
 
 function tenantOf(params: { tenant: string }): string {
   return decodeId('tenant', params.tenant, '#/path/tenant');
@@ -86,7 +85,6 @@ export const routes: Route[] = [
     tag: 'Tenants',
     permission: { action: 'update', subject: 'tenant' },
     params: TenantPathSchema,
-    body: EmptySchema.optional(),
     responses: { 201: TenantSchema },
     problems: ['not_found', 'tenant_not_active'],
     async handler(tx, input) {
@@ -102,7 +100,6 @@ export const routes: Route[] = [
     tag: 'Tenants',
     permission: { action: 'update', subject: 'tenant' },
     params: TenantPathSchema,
-    body: EmptySchema.optional(),
     responses: { 201: TenantSchema },
     problems: ['not_found', 'tenant_not_suspended'],
     async handler(tx, input) {

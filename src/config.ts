@@ -3,31 +3,42 @@ import { z } from 'zod';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 
-const EnvironmentSchema = z.object({
-  NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
-  /** loopback unless told otherwise */
-  HOST: z.string().min(1).default('127.0.0.1'),
-  PORT: port.default(8420),
-  LATTICE_DATA_DIR: z.string().min(1).default('.lattice'),
-  /** as `lattice_app`; absent means the embedded Postgres */
-  DATABASE_URL: z.url().optional(),
-  /** as `lattice_owner`, for migrations */
-  DATABASE_OWNER_URL: z.url().optional(),
-  /** past a pooler, for LISTEN and jobs */
-  DATABASE_DIRECT_URL: z.url().optional(),
-  /** port of the embedded Postgres; 0 means any free one */
-  LATTICE_POSTGRES_PORT: port.default(0),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(16),
-  /** where the command line finds a running Lattice, and with which keys */
-  LATTICE_URL: z.url().optional(),
-  LATTICE_API_KEY: z.string().min(1).optional(),
-  LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
-  /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
-  RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(20_000),
-  /** what /metrics asks for as a bearer token; without it only the machine itself may look */
-  METRICS_TOKEN: z.string().min(16).optional(),
-});
+const database_url = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, 'a connection string begins with postgres://')
+  .optional();
+
+const EnvironmentSchema = z
+  .object({
+    NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
+    /** loopback unless told otherwise */
+    HOST: z.string().min(1).default('127.0.0.1'),
+    PORT: port.default(8420),
+    LATTICE_DATA_DIR: z.string().min(1).default('.lattice'),
+    /** as `lattice_app`; absent means the embedded Postgres */
+    DATABASE_URL: database_url,
+    /** as `lattice_owner`, for migrations */
+    DATABASE_OWNER_URL: database_url,
+    /** past a pooler, for LISTEN and jobs */
+    DATABASE_DIRECT_URL: database_url,
+    /** port of the embedded Postgres; 0 means any free one */
+    LATTICE_POSTGRES_PORT: port.default(0),
+    /** absent means `info` in production, else `warn`, so that what `start` prints can be read */
+    LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
+    DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(16),
+    /** where the command line finds a running Lattice, and with which keys */
+    LATTICE_URL: z.url().optional(),
+    LATTICE_API_KEY: z.string().min(1).optional(),
+    LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
+    /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
+    RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(20_000),
+    /** what /metrics asks for as a bearer token; without it only the machine itself may look */
+    METRICS_TOKEN: z.string().min(16).optional(),
+  })
+  .transform(({ LOG_LEVEL, ...given }) => ({
+    ...given,
+    LOG_LEVEL: LOG_LEVEL ?? (given.NODE_ENV === 'production' ? ('info' as const) : ('warn' as const)),
+  }));
 
 export type Config = z.infer<typeof EnvironmentSchema>;
 

@@ -130,7 +130,10 @@ export class Database {
       types,
     });
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-    this.pool.on('error', (error) => options.logger.warn({ error: error.message }, 'idle connection lost'));
+    this.pool.on('error', (error) => {
+      // The pool answers that it has ended while its last connections still say goodbye.
+      if (!this.pool.ending) options.logger.warn({ error: error.message }, 'idle connection lost');
+    });
   }
 
   /** One read-write transaction for this actor. Commits when `work` returns, rolls back when it throws. */
@@ -320,7 +323,11 @@ function translate(error: unknown): unknown {
 /** Whether a statement failed because it would have violated one of these constraints. */
 export function violates(error: unknown, constraints: string[]): boolean {
   const cause = error instanceof Problem ? error.cause : error;
-  return cause instanceof pg.DatabaseError && cause.constraint !== undefined && constraints.includes(cause.constraint);
+  return (
+    cause instanceof pg.DatabaseError &&
+    cause.constraint !== undefined &&
+    constraints.includes(cause.constraint)
+  );
 }
 
 function unavailable(cause: Error): Problem {

@@ -59,7 +59,7 @@ export async function openDemoTenant(database: Database, url: string, platform_k
     '/v1/tenants',
     { slug: 'demo', name: 'Demo Payments', mode: 'test', template: 'psp', currency: 'EUR' },
     OpenedTenantSchema,
-    'lattice demo tenant',
+    'lattice-demo-tenant',
   );
   // Without its secret when another platform key asked first: platform.json was lost.
   const api_key = owner_key.api_key ?? (await createOwnerKey(database, decodeId('tenant', id, '#/id')));

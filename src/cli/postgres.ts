@@ -42,7 +42,7 @@ export async function openPostgres(
   logger: Logger,
   onLost: (error: unknown) => void,
 ): Promise<Postgres> {
-  if (config.DATABASE_URL !== undefined) return external(config, config.DATABASE_URL);
+  if (config.DATABASE_URL !== undefined) return openExternal(config, config.DATABASE_URL);
   if (config.NODE_ENV === 'production') {
     throw new Error('production needs DATABASE_URL: the embedded PostgreSQL is for trying and developing');
   }
@@ -77,28 +77,42 @@ export async function withPostgres<Result>(
   }
 }
 
-function external(config: Config, app_url: string): Postgres {
-  const { hostname, pathname, searchParams } = new URL(app_url);
+async function openExternal(config: Config, app_url: string): Promise<Postgres> {
+  const { version } = await findSession(app_url);
+  const { host, database } = new pg.Client({ connectionString: app_url });
   return {
     kind: 'external',
     app_url,
     owner_url: config.DATABASE_OWNER_URL ?? null,
-    description: `${searchParams.get('host') ?? hostname}${pathname}`,
+    description: `${version}: ${database} at ${host}`,
     ...nothing,
   };
 }
 
+/** Who we are there. The error says where and why, never the password. */
 export async function findSession(database_url: string): Promise<Session> {
   const client = new pg.Client({
     connectionString: database_url,
     application_name: 'lattice session',
     connectionTimeoutMillis: 5_000,
   });
-  client.on('error', () => {});
-  await client.connect();
+  let lost: Error | null = null;
+  client.on('error', (error) => {
+    lost = error;
+  });
   try {
+    await client.connect();
     const { rows } = await client.query(sql.session_find.text);
     return SessionSchema.parse(rows[0]);
+  } catch (error) {
+    const reason = lost ?? error;
+    const message = reason instanceof Error ? reason.message : String(reason);
+    throw new Error(
+      `${client.user} cannot use the database ${client.database} at ${client.host}: ${message}`,
+      {
+        cause: error,
+      },
+    );
   } finally {
     await client.end();
   }

@@ -124,25 +124,21 @@ async function start(boot: Boot): Promise<Started> {
 
 /** As the owner when we have it; else the schema must be current already. And in no case as somebody whom walls do not hold. */
 async function bringUpToDate(postgres: Postgres, logger: Logger): Promise<string> {
-  let detail = 'current';
-  if (postgres.owner_url !== null) {
-    const { applied, functions } = await migrate(postgres.owner_url, logger);
-    if (applied.length + functions.length > 0) {
-      detail = `${applied.length} applied, ${functions.length} functions`;
-    }
-  } else {
-    const differences = await schemaDifferences(postgres.app_url);
-    const [first] = differences;
-    if (first !== undefined) {
-      const more = differences.length > 1 ? `, and ${differences.length - 1} more` : '';
-      throw new Error(
-        `the schema is not current (${first}${more}): run \`lattice migrate\` with DATABASE_OWNER_URL`,
-      );
-    }
-  }
+  const migrated = postgres.owner_url === null ? null : await migrate(postgres.owner_url, logger);
   const refusal = sessionRefusal(await findSession(postgres.app_url));
   if (refusal !== null) throw new Error(refusal);
-  return detail;
+  if (migrated === null) {
+    const differences = await schemaDifferences(postgres.app_url);
+    const [first] = differences;
+    if (first === undefined) return 'current';
+    const more = differences.length > 1 ? `, and ${differences.length - 1} more` : '';
+    throw new Error(
+      `the schema is not current (${first}${more}): run \`lattice migrate\` with DATABASE_OWNER_URL`,
+    );
+  }
+  const { applied, functions } = migrated;
+  if (applied.length + functions.length === 0) return 'current';
+  return `${applied.length} applied, ${functions.length} functions`;
 }
 
 /** The platform's first key, and once the demo tenant with its month. */

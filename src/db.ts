@@ -92,15 +92,25 @@ types.setTypeParser(pg.types.builtins.NUMERIC, (text: string) => text);
 types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, instantText);
 types.setTypeParser(pg.types.builtins.DATE, (text: string) => text);
 types.setTypeParser(pg.types.builtins.JSON, (text: string) => text);
-types.setTypeParser(1016, (text: string) => arrayItems(text).map(safeInteger));
-types.setTypeParser(1231, (text: string) => arrayItems(text));
-types.setTypeParser(1185, (text: string) =>
-  arrayItems(text).map((item) => instantText(item.replaceAll('"', ''))),
+types.setTypeParser(1016, arrayOf(safeInteger));
+types.setTypeParser(
+  1231,
+  arrayOf((item) => item),
+);
+types.setTypeParser(
+  1185,
+  arrayOf((item) => instantText(item.replaceAll('"', ''))),
 );
 
-/** The items of a one-dimensional array literal whose items need no quotes. */
-function arrayItems(text: string): string[] {
-  return text === '{}' ? [] : text.slice(1, -1).split(',');
+/** Parses a one-dimensional array literal whose items need no quotes. */
+function arrayOf<Item>(parse: (text: string) => Item): (text: string) => (Item | null)[] {
+  return (text) =>
+    text === '{}'
+      ? []
+      : text
+          .slice(1, -1)
+          .split(',')
+          .map((item) => (item === 'NULL' ? null : parse(item)));
 }
 
 export interface DatabaseOptions {

@@ -14,6 +14,8 @@ const fixed_headers = [
   ['X-Content-Type-Options', 'nosniff'],
 ].flat();
 
+/** an unread body up to this is dropped without a word */
+const short_rest_bytes = 64 * 1024;
 /** how long and how much of an unread body is taken in after the answer, so that the client reads the answer instead of a reset */
 const linger_ms = 2_000;
 const linger_bytes = 8 * 1024 * 1024;
@@ -81,7 +83,7 @@ export class Exchange {
         if (value !== undefined) headers.push(name, value);
       }
     }
-    const is_unread = !this.request.complete;
+    const is_unread = hasLongRest(this.request);
     if (is_unread || this.closing) headers.push('Connection', 'close');
     response.writeHead(status, headers);
     if (is_unread) this.#endAfterLinger(body);
@@ -108,6 +110,14 @@ export class Exchange {
     request.once('error', end);
     request.resume();
   }
+}
+
+/** Whether more of the body is still to come than is worth taking in to keep the connection. */
+function hasLongRest(request: IncomingMessage): boolean {
+  if (request.complete) return false;
+  const declared = request.headers['content-length'];
+  if (declared !== undefined) return Number(declared) > short_rest_bytes;
+  return request.headers['transfer-encoding'] !== undefined;
 }
 
 /** The JSON text of a reply's body. */

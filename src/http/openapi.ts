@@ -143,7 +143,7 @@ function requestBody(route: Route, body: z.ZodType, components: Components): Req
   return {
     required: !body.safeParse(undefined).success,
     content: {
-      'application/json': { schema: components.schema(body, 'input'), ...example },
+      'application/json': { schema: components.schema(route.documented_body ?? body, 'input'), ...example },
       ...(takes_lines
         ? { 'application/x-ndjson': { schema: { type: 'string', description: 'One item a line' } } }
         : {}),

@@ -1,1 +1,2 @@
+export { listAccountPositions } from './account_positions.ts';
 export { ledgerModule } from './module.ts';

@@ -25,3 +25,10 @@ order by position;
 -- name: event_head
 select position
 from log.head($tenant_id);
+
+-- name: event_position_list
+select position
+from log.event
+where tenant_id = $tenant_id and subject_id = $subject_id and position > $after
+order by position
+limit $row_limit;

@@ -3,8 +3,16 @@ import { z } from 'zod';
 import { queries, type Tx } from '../../db.ts';
 import { encodeId, type IdKind, idSchema, newUuid } from '../../id.ts';
 
-const sql = queries(import.meta.url, 'event_append', 'event_list', 'event_list_at', 'event_head');
+const sql = queries(
+  import.meta.url,
+  'event_append',
+  'event_list',
+  'event_list_at',
+  'event_head',
+  'event_position_list',
+);
 
+const PositionSchema = z.object({ position: z.number() });
 const AppendedSchema = z.object({ position: z.number(), recorded_at: z.string() });
 
 /**
@@ -101,6 +109,17 @@ export async function listEvents(
 /** Events at these positions, in order. */
 export async function listEventsAt(tx: Tx, positions: number[], types: string[] | null): Promise<EventRow[]> {
   return tx.many(sql.event_list_at, { tenant_id: tx.actor.tenant_id, positions, types }, EventRowSchema);
+}
+
+/** The positions of events about a thing, ascending. */
+export async function listSubjectPositions(
+  tx: Tx,
+  subject_id: string,
+  { after, row_limit }: { after: number; row_limit: number },
+): Promise<number[]> {
+  const values = { tenant_id: tx.actor.tenant_id, subject_id, after, row_limit };
+  const rows = await tx.many(sql.event_position_list, values, PositionSchema);
+  return rows.map((row) => row.position);
 }
 
 /** The position of the tenant's last event; 0 when there is none. */

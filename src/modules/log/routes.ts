@@ -5,20 +5,28 @@ import { Problem } from '../../errors.ts';
 import type { EventKind } from '../../event.ts';
 import { nextPage, PageQuerySchema, pageRequest, pageSchema } from '../../page.ts';
 import { type Route, readRoute } from '../../route.ts';
-import { type EventRow, EventSchema, headPosition, listEvents, listEventsAt, renderEvent } from './events.ts';
+import {
+  type EventRow,
+  EventSchema,
+  headPosition,
+  listEvents,
+  listEventsAt,
+  listSubjectPositions,
+  renderEvent,
+} from './events.ts';
 
 /** positions that one page looks at when it filters by type, so that a rare type does not make a request long */
 const scanned_positions = 20_000;
 
 /**
- * The positions of events that touch an account, ascending, after a position, at most `row_limit`. `account` is an id or a code.
+ * An account's uuid and the positions where its entries are: ascending, after a position, at most `row_limit`. `account` is an id or a code.
  * The log does not know accounts: whoever does supplies this.
  */
 export type AccountPositions = (
   tx: Tx,
   account: string,
   range: { after: number; row_limit: number },
-) => Promise<number[]>;
+) => Promise<{ account_id: string; positions: number[] }>;
 
 const QuerySchema = PageQuerySchema.extend({
   after: z
@@ -110,7 +118,14 @@ async function readLog(tx: Tx, range: Range): Promise<EventPage> {
   return { rows, after: Math.max(range.after, up_to), has_more: up_to < head };
 }
 
-async function readAccount(tx: Tx, range: Range, positions: number[]): Promise<EventPage> {
+/** What was posted to the account, and what happened to the account itself. */
+async function readAccount(
+  tx: Tx,
+  range: Range,
+  { account_id, positions: posted }: Awaited<ReturnType<AccountPositions>>,
+): Promise<EventPage> {
+  const changed = await listSubjectPositions(tx, account_id, range);
+  const positions = [...new Set([...posted, ...changed])].sort((a, b) => a - b).slice(0, range.row_limit);
   const looked_at = positions.slice(0, range.row_limit - 1);
   const rows = await listEventsAt(tx, looked_at, range.types);
   return { rows, after: looked_at.at(-1) ?? range.after, has_more: positions.length === range.row_limit };

@@ -9,7 +9,7 @@ const amount: SchemaObject = { type: 'string', description: 'Integer minor units
 const extras: Partial<Record<ProblemCode, Record<string, SchemaObject>>> = {
   body_too_large: { limit_bytes: { type: 'integer' } },
   forbidden: { required_permission: { type: 'string', examples: ['create:transaction'] } },
-  insufficient_funds: { account: text, available: amount, required: amount },
+  insufficient_funds: { account: text, available: amount, required: amount, available_min: amount },
   limit_exceeded: { account: text, posted: amount, posted_max: amount },
   reference_taken: { transaction_id: text },
 };

@@ -1,6 +1,8 @@
 import type { Context, Module } from '../../module.ts';
 import { AccountCache } from './account_cache.ts';
+import { account_events } from './account_events.ts';
 import { account_routes } from './account_routes.ts';
+import { balanceRoutes } from './balance_routes.ts';
 import { transaction_events } from './events.ts';
 import { finishOpenings, onboardingRoutes } from './onboarding.ts';
 import { Poster } from './poster.ts';
@@ -15,9 +17,10 @@ export function ledgerModule({ database, metrics }: Context): Module {
     routes: [
       ...transactionRoutes(poster, new TransactionReader(database, accounts)),
       ...account_routes,
+      ...balanceRoutes(database),
       ...onboardingRoutes(database),
     ],
-    events: transaction_events,
+    events: [...account_events, ...transaction_events],
     jobs: [],
     renderStored: (tenant_id, stored) => renderStored(database, tenant_id, stored),
     start: () => finishOpenings(database),

@@ -1,0 +1,1 @@
+export { projectionsModule } from './module.ts';

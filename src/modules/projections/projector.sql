@@ -1,0 +1,3 @@
+-- name: balances_apply
+select position, head_position
+from projection.apply_balances($tenant_id, $limit);

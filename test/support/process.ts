@@ -1,10 +1,10 @@
 // The product as an operator runs it: a second process, `node src/main.ts start`, on this file's database. It can be killed.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
+import { freePort } from '../../src/embedded/postmaster.ts';
 import { Client } from './client.ts';
 import { serverEnvironment } from './server.ts';
 import { root } from './source.ts';
@@ -80,14 +80,4 @@ export async function startProcess(
 
 function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
-}
-
-/** A port that nothing listens on at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }

@@ -6,12 +6,25 @@ const text: SchemaObject = { type: 'string' };
 const amount: SchemaObject = { type: 'string', description: 'Integer minor units', examples: ['12345'] };
 
 /** Members beyond the common ones. Those of bulk items also carry `index`. */
+const ids: SchemaObject = { type: 'array', items: text };
+
+/** Members beyond the common ones. */
 const extras: Partial<Record<ProblemCode, Record<string, SchemaObject>>> = {
+  account_closed: { account: text },
+  account_not_found: { account: text },
+  already_reversed: { reversed_by: ids },
+  amount_too_large: { currency: text },
   body_too_large: { limit_bytes: { type: 'integer' } },
+  capture_exceeds_hold: { remaining: amount },
+  currency_mismatch: { account: text, currency: text },
+  entries_unbalanced: { currency: text, debits: amount, credits: amount },
   forbidden: { required_permission: { type: 'string', examples: ['create:transaction'] } },
   insufficient_funds: { account: text, available: amount, required: amount, available_min: amount },
-  limit_exceeded: { account: text, posted: amount, posted_max: amount },
-  reference_taken: { transaction_id: text },
+  limit_exceeded: { account: text, posted: amount, added: amount, posted_max: amount },
+  reference_taken: { reference: text, transaction_id: text },
+  reversal_exceeds_transaction: { remaining: amount },
+  transaction_not_pending: { transaction_status: text },
+  transaction_not_posted: { captured_by: ids },
 };
 
 const field_errors: SchemaObject = {
@@ -47,6 +60,7 @@ export function problemComponent(code: ProblemCode): SchemaObject {
       request_id: text,
       retryable: { type: 'boolean', const: retryable },
       errors: field_errors,
+      index: { type: 'integer', description: 'Of the item of a bulk request that was refused' },
       ...extras[code],
     },
     required: ['type', 'code', 'title', 'status', 'detail', 'instance', 'request_id', 'retryable'],

@@ -24,13 +24,17 @@ set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 declare
-  -- an open end is what a scan of the log may skip: instants of recording grow with positions
-  v_from bigint := case when p_recorded_from is null then 1 else log.position_at(p_tenant_id, p_recorded_from - interval '1 microsecond') + 1 end;
-  v_to bigint := least(
-    coalesce(p_before_position - 1, 9223372036854775807),
-    case when p_recorded_to is null then 9223372036854775807 else log.position_at(p_tenant_id, p_recorded_to) end
-  );
+  v_from bigint := 1;
+  v_to bigint := coalesce(p_before_position - 1, 9223372036854775807);
 begin
+  perform set_config('app.tenant_id', p_tenant_id::text, true);
+  -- Instants of recording grow with positions, so a range of them is a range of the log.
+  if p_recorded_from is not null then
+    v_from := log.position_at(p_tenant_id, p_recorded_from - interval '1 microsecond') + 1;
+  end if;
+  if p_recorded_to is not null then
+    v_to := least(v_to, log.position_at(p_tenant_id, p_recorded_to));
+  end if;
   return query
   select event.subject_id, event.position
   from log.event

@@ -195,7 +195,7 @@ function checkPending(hold: StoredTransaction, now: string): void {
   const { status } = transactionState(hold, now);
   if (status === 'pending') return;
   throw new Problem('transaction_not_pending', `${encodeId('transaction', hold.id)} is ${status}`, {
-    extras: { status },
+    extras: { transaction_status: status },
   });
 }
 

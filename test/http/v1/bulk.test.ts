@@ -1,0 +1,195 @@
+// POST /v1/transactions/bulk: items in order, all or nothing or each on its own; the same request again is answered with the same bytes.
+import { beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Client } from '../../support/client.ts';
+import { anAccount, aTenant, aTransaction } from '../../support/factories.ts';
+import { startServer, type TestServer } from '../../support/server.ts';
+
+const ResultsSchema = z.object({
+  results: z.array(
+    z.object({
+      status: z.number(),
+      transaction: z.looseObject({ id: z.string(), position: z.number() }).optional(),
+      problem: z.looseObject({ code: z.string() }).optional(),
+    }),
+  ),
+});
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+
+async function books() {
+  const api = server.client((await aTenant()).api_key);
+  await anAccount(api, { code: 'cash', type: 'asset' });
+  await anAccount(api, { code: 'alice', limits: { available_min: '0' } });
+  return api;
+}
+
+const move = (debit: string, credit: string, amount: string) => ({
+  entries: [
+    { account: debit, direction: 'debit', amount },
+    { account: credit, direction: 'credit', amount },
+  ],
+});
+const path = '/v1/transactions/bulk';
+const outcomes = (text: z.infer<typeof ResultsSchema>) =>
+  text.results.map((each) => each.problem?.code ?? each.status);
+const posted = async (api: Client) =>
+  (await api.get('/v1/accounts/alice/balance')).as(
+    z.looseObject({ posted: z.looseObject({ balance: z.string() }) }),
+  ).posted.balance;
+
+describe('atomic', () => {
+  test('posts all items at dense positions, each seeing the ones before it', async () => {
+    const api = await books();
+    const answer = await api.post(path, {
+      atomic: true,
+      transactions: [move('cash', 'alice', '10'), move('alice', 'cash', '10'), move('cash', 'alice', '7')],
+    });
+    expect(answer.status).toBe(201);
+    const positions = answer.as(ResultsSchema).results.map((each) => each.transaction?.position ?? 0);
+    expect(positions).toEqual([0, 1, 2].map((offset) => (positions[0] ?? 0) + offset));
+    expect(await posted(api)).toBe('7');
+  });
+
+  test('posts nothing when one fails, and answers the culprit with its index, for ever', async () => {
+    const api = await books();
+    const body = { atomic: true, transactions: [move('cash', 'alice', '10'), move('alice', 'cash', '11')] };
+    const refused = await api.post(path, body, { key: 'bulk' });
+    expect(refused.status).toBe(422);
+    expect(refused.body).toMatchObject({
+      code: 'insufficient_funds',
+      index: 1,
+      errors: [{ pointer: '#/transactions/1/entries/0/account' }],
+    });
+    expect(await posted(api)).toBe('0');
+    await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '100' });
+    const again = await api.post(path, body, { key: 'bulk' });
+    expect(again.text).toBe(refused.text);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+  });
+
+  test('an item of the wrong shape is a 400 that points at it', async () => {
+    const api = await books();
+    const refused = await api.post(path, {
+      atomic: true,
+      transactions: [move('cash', 'alice', '10'), move('cash', 'alice', '-1')],
+    });
+    expect(refused.status).toBe(400);
+    expect(refused.body).toMatchObject({
+      code: 'invalid_request',
+      index: 1,
+      errors: [{ pointer: '#/transactions/1/entries/0/amount' }, {}],
+    });
+  });
+
+  test('follow-ups of one hold in one request see each other', async () => {
+    const api = await books();
+    await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '100' });
+    const hold = (
+      await api.post('/v1/transactions', { ...move('alice', 'cash', '60'), status: 'pending' })
+    ).as(z.looseObject({ id: z.string() }));
+    const captures = ['20', '30', '11'].map((amount) => ({ capture_of: hold.id, amount }));
+    const refused = await api.post(path, { atomic: true, transactions: captures });
+    expect(refused.body).toMatchObject({ code: 'capture_exceeds_hold', index: 2, remaining: '10' });
+    const taken = await api.post(path, {
+      atomic: true,
+      transactions: [...captures.slice(0, 2), { void_of: hold.id }],
+    });
+    expect(outcomes(taken.as(ResultsSchema))).toEqual([201, 201, 200]);
+    expect(await posted(api)).toBe('50');
+  });
+});
+
+describe('each on its own', () => {
+  const body = {
+    atomic: false,
+    transactions: [
+      move('cash', 'alice', '10'),
+      move('alice', 'cash', '11'),
+      { ...move('cash', 'alice', '1'), amount: 1 },
+      move('cash', 'nobody', '1'),
+      { void_of: 'txn_01h455vb4pex5vsknk084sn02q' },
+      { capture_of: 'acc_01h455vb4pex5vsknk084sn02q' },
+      move('alice', 'cash', '4'),
+    ],
+  };
+
+  test('a wrong item hurts nobody else', async () => {
+    const api = await books();
+    const answer = await api.post(path, body);
+    expect(answer.status).toBe(200);
+    expect(outcomes(answer.as(ResultsSchema))).toEqual([
+      201,
+      'insufficient_funds',
+      'invalid_request',
+      'account_not_found',
+      'not_found',
+      'invalid_request',
+      201,
+    ]);
+    expect(await posted(api)).toBe('6');
+  });
+
+  test('the same request again changes nothing and answers the same bytes', async () => {
+    const api = await books();
+    const first = await api.post(path, body, { key: 'each' });
+    const again = await api.post(path, body, { key: 'each' });
+    expect(again.text).toBe(first.text);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    expect(await posted(api)).toBe('6');
+    const other = await api.post(path, { ...body, atomic: true }, { key: 'each' });
+    expect(other.body).toMatchObject({ code: 'idempotency_key_reused' });
+  });
+
+  test("an item's own key makes it the same item in another request", async () => {
+    const api = await books();
+    const item = { ...move('cash', 'alice', '5'), idempotency_key: 'own' };
+    const first = (await api.post(path, { atomic: false, transactions: [item] })).as(ResultsSchema);
+    const second = (
+      await api.post(path, { atomic: false, transactions: [move('cash', 'alice', '1'), item] })
+    ).as(ResultsSchema);
+    expect(second.results[1]).toEqual(first.results[0]);
+    const other = await api.post(path, {
+      atomic: false,
+      transactions: [{ ...item, description: 'another' }],
+    });
+    expect(outcomes(other.as(ResultsSchema))).toEqual(['idempotency_key_reused']);
+    expect(await posted(api)).toBe('6');
+  });
+});
+
+test('lines of NDJSON are items', async () => {
+  const api = await books();
+  const lines = [move('cash', 'alice', '10'), move('alice', 'cash', '50')]
+    .map((item) => JSON.stringify(item))
+    .join('\n');
+  const headers = { 'Content-Type': 'application/x-ndjson' };
+  expect((await api.post(path, undefined, { raw: lines, headers })).body).toMatchObject({
+    code: 'insufficient_funds',
+    index: 1,
+  });
+  const each = await api.post(`${path}?atomic=false`, undefined, { raw: lines, headers });
+  expect(outcomes(each.as(ResultsSchema))).toEqual([201, 'insufficient_funds']);
+});
+
+test('10,000 items are taken, 10,001 are refused', async () => {
+  const api = await books();
+  const transactions = Array.from({ length: 10_001 }, () => move('cash', 'alice', '1'));
+  const refused = await api.post(path, { atomic: true, transactions });
+  expect(refused.status).toBe(413);
+  expect(refused.body).toMatchObject({ code: 'bulk_too_large' });
+  const taken = await api.post(path, { atomic: true, transactions: transactions.slice(1) });
+  expect(taken.status).toBe(201);
+  expect(await posted(api)).toBe('10000');
+});
+
+test('a dry run of a bulk request sees its items in order and writes nothing', async () => {
+  const api = await books();
+  const transactions = [move('cash', 'alice', '10'), move('alice', 'cash', '11')];
+  const dry = await api.post(`${path}?dry_run=true`, { atomic: false, transactions });
+  expect(outcomes(dry.as(ResultsSchema))).toEqual([201, 'insufficient_funds']);
+  expect(await posted(api)).toBe('0');
+});

@@ -1,12 +1,23 @@
 // `lattice`: finds the command that the words name and runs it. Exit status 0 done, 1 failed, 2 not understood.
 import { argv, env, exit, stderr, stdout } from 'node:process';
 import { type Command, helpText, parseInput, UsageError, usageLine } from './cli/command.ts';
+import { keyCreateCommand } from './cli/key_create.ts';
+import { keyRevokeCommand } from './cli/key_revoke.ts';
+import { loadCommand } from './cli/load.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { createOutput } from './cli/output.ts';
 import { startCommand } from './cli/start.ts';
+import { tenantCreateCommand } from './cli/tenant_create.ts';
 import { readConfig } from './config.ts';
 
-const commands: Command[] = [startCommand, migrateCommand];
+const commands: Command[] = [
+  startCommand,
+  migrateCommand,
+  tenantCreateCommand,
+  keyCreateCommand,
+  keyRevokeCommand,
+  loadCommand,
+];
 
 const width = Math.max(...commands.map(({ name }) => name.length));
 const overview = [

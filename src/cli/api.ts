@@ -13,19 +13,23 @@ const KeptSchema = z.object({
   api_key: z.string(),
 });
 
-const ProblemSchema = z.looseObject({ code: z.string(), detail: z.string() });
+const ProblemSchema = z.looseObject({ code: z.string(), detail: z.string(), retryable: z.boolean() });
 
 /** The API said no. */
 export class Refused extends Error {
   readonly code: string;
-  readonly status: number;
+  /** whether the same request may succeed later */
+  readonly retryable: boolean;
 
-  constructor(status: number, problem: z.infer<typeof ProblemSchema>) {
+  constructor(problem: z.infer<typeof ProblemSchema>) {
     super(`${problem.code}: ${problem.detail}`);
-    this.status = status;
     this.code = problem.code;
+    this.retryable = problem.retryable;
   }
 }
+
+/** Whether the API has done what it was asked is not known. */
+export class NoAnswer extends Error {}
 
 export interface Api {
   url: string;
@@ -49,13 +53,13 @@ export function createApi(url: string, api_key: string): Api {
     const response = await fetch(new URL(path, url), { ...init, headers }).catch((error: unknown) => {
       const reason =
         error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      throw new Error(`no answer from ${url} (${reason}): is Lattice started, and is --url right?`);
+      throw new NoAnswer(`no answer from ${url} (${reason}): is Lattice started, and is --url right?`);
     });
     const text = await response.text();
     const is_json = /json/.test(response.headers.get('content-type') ?? '');
     if (!is_json) throw new Error(`${url} answered ${response.status} without JSON: is it Lattice?`);
     const body: unknown = JSON.parse(text);
-    if (!response.ok) throw new Refused(response.status, ProblemSchema.parse(body));
+    if (!response.ok) throw new Refused(ProblemSchema.parse(body));
     return body;
   };
   return {
@@ -66,8 +70,11 @@ export function createApi(url: string, api_key: string): Api {
       answer.parse(
         await send(path, {
           method: 'POST',
-          headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
-          body: JSON.stringify(body),
+          headers: {
+            ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+            'Idempotency-Key': key,
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         }),
       ),
   };

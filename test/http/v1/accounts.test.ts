@@ -1,0 +1,364 @@
+// /v1/accounts: opening, finding, changing, closing and reopening accounts.
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Client } from '../../support/client.ts';
+import { anAccount, aTenant, aTransaction } from '../../support/factories.ts';
+import { startServer } from '../../support/server.ts';
+
+const CodesSchema = z.object({
+  data: z.array(z.looseObject({ code: z.string() })).transform((rows) => rows.map(({ code }) => code)),
+  has_more: z.boolean(),
+  next_cursor: z.string().nullable(),
+});
+
+const server = await startServer();
+
+async function tenant(): Promise<Client> {
+  return server.client((await aTenant()).api_key);
+}
+
+async function codes(api: Client, query: string): Promise<string[]> {
+  return (await api.get(`/v1/accounts?${query}`)).as(CodesSchema).data;
+}
+
+const alice = { code: 'customers:alice', type: 'liability', currency: 'EUR' };
+
+describe('opening', () => {
+  test('an account is answered whole, and read back the same by id and by code', async () => {
+    const api = await tenant();
+    const opened = await api.post('/v1/accounts', {
+      ...alice,
+      name: 'Alice',
+      limits: { available_min: '-500', posted_max: '0' },
+      metadata: { zone: 'eu', customer: 'c_1' },
+    });
+    expect(opened.status).toBe(201);
+    expect(opened.body).toEqual({
+      id: expect.stringMatching(/^acc_/),
+      code: 'customers:alice',
+      name: 'Alice',
+      type: 'liability',
+      normal_side: 'credit',
+      currency: 'EUR',
+      scale: 2,
+      limits: { available_min: '-500', posted_max: '0' },
+      status: 'open',
+      metadata: { customer: 'c_1', zone: 'eu' },
+      created_at: expect.stringMatching(/Z$/),
+    });
+    const { id } = opened.as(z.looseObject({ id: z.string() }));
+    for (const reference of [id, 'customers:alice']) {
+      const read = await api.get(`/v1/accounts/${reference}`);
+      expect(read.text).toBe(opened.text);
+      expect(read.headers.get('etag')).toBe(opened.headers.get('etag'));
+    }
+  });
+
+  test.each([
+    ['asset', 'debit'],
+    ['expense', 'debit'],
+    ['liability', 'credit'],
+    ['equity', 'credit'],
+    ['revenue', 'credit'],
+  ])('the normal side of %s is %s', async (type, normal_side) => {
+    const api = await tenant();
+    expect(await anAccount(api, { type })).toMatchObject({ normal_side });
+  });
+
+  test.each([
+    ['JPY', 0],
+    ['BHD', 3],
+    ['CLF', 4],
+  ])('%s has %i decimals', async (currency, scale) => {
+    const api = await tenant();
+    expect(await anAccount(api, { currency })).toMatchObject({ currency, scale });
+  });
+
+  test('a code is taken once in a tenant, and free in every other', async () => {
+    const [api, other] = [await tenant(), await tenant()];
+    await api.post('/v1/accounts', alice);
+    expect((await api.post('/v1/accounts', alice)).body).toMatchObject({
+      code: 'account_code_taken',
+      status: 409,
+    });
+    expect((await other.post('/v1/accounts', alice)).status).toBe(201);
+  });
+
+  test('a refused account leaves nothing in the log', async () => {
+    const api = await tenant();
+    await api.post('/v1/accounts', alice);
+    const before = (await api.get('/v1/events')).text;
+    await api.post('/v1/accounts', alice);
+    expect((await api.get('/v1/events')).text).toBe(before);
+  });
+
+  test('a currency that nobody knows is refused', async () => {
+    const api = await tenant();
+    expect((await api.post('/v1/accounts', { ...alice, currency: 'ZZZ' })).body).toMatchObject({
+      code: 'currency_unknown',
+      errors: [{ pointer: '#/currency' }],
+    });
+  });
+
+  test.each([
+    ['an empty segment', { code: 'customers::alice' }, '#/code'],
+    ['a space', { code: 'customers alice' }, '#/code'],
+    ['a code of 256 characters', { code: 'a'.repeat(256) }, '#/code'],
+    ['a code that reads as an id', { code: 'txn_01h455vb4pex5vsknk084sn02q' }, '#/code'],
+    ['a type of our own', { type: 'wallet' }, '#/type'],
+    ['a number as a limit', { limits: { available_min: 0 } }, '#/limits/available_min'],
+    ['a limit of 39 digits', { limits: { posted_max: '1'.repeat(39) } }, '#/limits/posted_max'],
+    ['a limit that is none', { limits: { overdraft: '0' } }, '#/limits/overdraft'],
+    ['metadata that is not text', { metadata: { order: 1 } }, '#/metadata/order'],
+    ['a field of another thing', { balance: '0' }, '#/balance'],
+  ])('%s is refused with a pointer to it', async (_, wrong, pointer) => {
+    const api = await tenant();
+    const answer = await api.post('/v1/accounts', { ...alice, ...wrong });
+    expect(answer.body).toMatchObject({ code: 'invalid_request', status: 400, errors: [{ pointer }] });
+    expect(await codes(api, '')).toEqual([]);
+  });
+
+  test('the same key answers the same account, once', async () => {
+    const api = await tenant();
+    const first = await api.post('/v1/accounts', alice, { key: 'k' });
+    const second = await api.post('/v1/accounts', alice, { key: 'k' });
+    expect(second.text).toBe(first.text);
+    expect(second.headers.get('idempotent-replayed')).toBe('true');
+    expect(await codes(api, '')).toEqual(['customers:alice']);
+  });
+});
+
+describe('finding', () => {
+  test('an account of another tenant is not found, in the same words as one that never was', async () => {
+    const [api, other] = [await tenant(), await tenant()];
+    const { id } = await anAccount(other, alice);
+    const foreign = await api.get(`/v1/accounts/${id}`);
+    const missing = await api.get('/v1/accounts/acc_01h455vb4pex5vsknk084sn02q');
+    const plain = (text: string) => text.replaceAll(/acc_\w+|"request_id":"[^"]*"/g, '');
+    expect(foreign.status).toBe(404);
+    expect(plain(foreign.text)).toBe(plain(missing.text));
+    expect((await api.get('/v1/accounts/customers:alice')).status).toBe(404);
+  });
+
+  test('an id of something else is refused and the expected prefix named', async () => {
+    const api = await tenant();
+    expect((await api.get('/v1/accounts/txn_01h455vb4pex5vsknk084sn02q')).body).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ detail: expect.stringContaining('acc_') }],
+    });
+  });
+});
+
+describe('listing', () => {
+  test('goes in the order of codes, page by page, and nothing is missed or doubled', async () => {
+    const api = await tenant();
+    const all = ['a', 'a-b', 'a:b', 'a:b:c', 'a_b', 'aa', 'B', 'b:a'].sort();
+    for (const code of all) await anAccount(api, { code });
+    const found: string[] = [];
+    let cursor = '';
+    for (;;) {
+      const page = (await api.get(`/v1/accounts?limit=3${cursor}`)).as(CodesSchema);
+      found.push(...page.data);
+      expect(page.has_more).toBe(page.next_cursor !== null);
+      if (page.next_cursor === null) break;
+      cursor = `&cursor=${page.next_cursor}`;
+    }
+    expect(found).toEqual(all);
+  });
+
+  test('code_prefix walks the tree', async () => {
+    const api = await tenant();
+    for (const code of ['customers', 'customers:a', 'customers:a:x', 'customersx', 'c'])
+      await anAccount(api, { code });
+    expect(await codes(api, 'code_prefix=customers:')).toEqual(['customers:a', 'customers:a:x']);
+    expect(await codes(api, 'code_prefix=customers')).toEqual([
+      'customers',
+      'customers:a',
+      'customers:a:x',
+      'customersx',
+    ]);
+    expect(await codes(api, 'code_prefix=d')).toEqual([]);
+  });
+
+  test('filters by type, currency, status and metadata hold together', async () => {
+    const api = await tenant();
+    await anAccount(api, { code: 'a', type: 'asset', metadata: { region: 'eu', tier: '1' } });
+    await anAccount(api, { code: 'b', currency: 'USD', metadata: { region: 'eu', tier: '2' } });
+    await anAccount(api, { code: 'c', metadata: { region: 'us' } });
+    await api.post('/v1/accounts/c/closure');
+    expect(await codes(api, 'type=asset')).toEqual(['a']);
+    expect(await codes(api, 'currency=USD')).toEqual(['b']);
+    expect(await codes(api, 'status=closed')).toEqual(['c']);
+    expect(await codes(api, 'metadata[region]=eu')).toEqual(['a', 'b']);
+    expect(await codes(api, 'metadata[region]=eu&metadata[tier]=2')).toEqual(['b']);
+    expect(await codes(api, 'metadata[region]=eu&type=asset&code_prefix=b')).toEqual([]);
+  });
+
+  test('a metadata filter sees accounts as they are now', async () => {
+    const api = await tenant();
+    await anAccount(api, { code: 'a', metadata: { region: 'eu' } });
+    await api.patch('/v1/accounts/a', { metadata: { region: 'us' } });
+    expect(await codes(api, 'metadata[region]=eu')).toEqual([]);
+    expect(await codes(api, 'metadata[region]=us')).toEqual(['a']);
+    await api.patch('/v1/accounts/a', { metadata: { region: 'eu' } });
+    expect(await codes(api, 'metadata[region]=eu')).toEqual(['a']);
+  });
+
+  test('a cursor of other filters is refused', async () => {
+    const api = await tenant();
+    for (const code of ['a', 'b']) await anAccount(api, { code });
+    const { next_cursor } = (await api.get('/v1/accounts?limit=1')).as(CodesSchema);
+    const answer = await api.get(`/v1/accounts?limit=1&type=asset&cursor=${next_cursor}`);
+    expect(answer.body).toMatchObject({ code: 'cursor_mismatch' });
+  });
+});
+
+describe('changing', () => {
+  test('a patch changes what it names, null removes, the rest stays', async () => {
+    const api = await tenant();
+    await anAccount(api, {
+      ...alice,
+      name: 'Alice',
+      limits: { available_min: '0', posted_max: '10' },
+      metadata: { a: '1', b: '2' },
+    });
+    const patched = await api.patch('/v1/accounts/customers:alice', {
+      limits: { available_min: null },
+      metadata: { a: null, c: '3' },
+    });
+    expect(patched.body).toMatchObject({
+      name: 'Alice',
+      limits: { posted_max: '10' },
+      metadata: { b: '2', c: '3' },
+    });
+    expect((await api.get('/v1/accounts/customers:alice')).text).toBe(patched.text);
+    expect((await api.patch('/v1/accounts/customers:alice', { name: null })).body).toMatchObject({
+      name: null,
+    });
+  });
+
+  test('code, type and currency never change', async () => {
+    const api = await tenant();
+    await anAccount(api, alice);
+    for (const field of ['code', 'type', 'currency'] as const) {
+      const answer = await api.patch('/v1/accounts/customers:alice', { [field]: alice[field] });
+      expect(answer.body).toMatchObject({ code: 'invalid_request', errors: [{ pointer: `#/${field}` }] });
+    }
+  });
+
+  test('of two changes made to the same state, with If-Match one is refused', async () => {
+    const api = await tenant();
+    await anAccount(api, alice);
+    const etag = (await api.get('/v1/accounts/customers:alice')).headers.get('etag') ?? 'none';
+    const change = (name: string) =>
+      api.patch('/v1/accounts/customers:alice', { name }, { headers: { 'If-Match': etag } });
+    const answers = await Promise.all([change('A'), change('B')]);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412]);
+  });
+
+  test('changes made at once to different fields are all kept', async () => {
+    const api = await tenant();
+    await anAccount(api, alice);
+    const keys = ['a', 'b', 'c', 'd', 'e', 'f'];
+    await Promise.all(
+      keys.map((key) => api.patch('/v1/accounts/customers:alice', { metadata: { [key]: 'x' } })),
+    );
+    expect((await api.get('/v1/accounts/customers:alice')).body).toMatchObject({
+      metadata: Object.fromEntries(keys.map((key) => [key, 'x'])),
+    });
+  });
+
+  test('a new limit binds the next posting', async () => {
+    const api = await tenant();
+    await anAccount(api, alice);
+    await anAccount(api, { code: 'cash', type: 'asset' });
+    await aTransaction(api, { debit: 'customers:alice', credit: 'cash', amount: '5' });
+    await api.patch('/v1/accounts/customers:alice', { limits: { available_min: '-5' } });
+    const answer = await api.post('/v1/transactions', {
+      entries: [
+        { account: 'customers:alice', direction: 'debit', amount: '1' },
+        { account: 'cash', direction: 'credit', amount: '1' },
+      ],
+    });
+    expect(answer.body).toMatchObject({ code: 'insufficient_funds' });
+  });
+
+  test('a patch that changes nothing adds nothing to the log', async () => {
+    const api = await tenant();
+    await anAccount(api, { ...alice, name: 'Alice' });
+    const before = (await api.get('/v1/events')).text;
+    expect((await api.patch('/v1/accounts/customers:alice', { name: 'Alice' })).status).toBe(200);
+    expect((await api.get('/v1/events')).text).toBe(before);
+  });
+
+  test('metadata has at most 50 keys, whoever set them', async () => {
+    const api = await tenant();
+    const fifty = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`k${index}`, 'v']));
+    await anAccount(api, { ...alice, metadata: fifty });
+    const more = await api.patch('/v1/accounts/customers:alice', { metadata: { one_more: 'v' } });
+    expect(more.body).toMatchObject({ code: 'invalid_request', errors: [{ pointer: '#/metadata' }] });
+    const swapped = await api.patch('/v1/accounts/customers:alice', {
+      metadata: { one_more: 'v', k0: null },
+    });
+    expect(swapped.status).toBe(200);
+  });
+});
+
+describe('closing', () => {
+  test('a closed account refuses postings and holds until it is reopened', async () => {
+    const api = await tenant();
+    await anAccount(api, alice);
+    await anAccount(api, { code: 'cash', type: 'asset' });
+    const move = { debit: 'cash', credit: 'customers:alice', amount: '5' };
+    await aTransaction(api, move);
+    expect((await api.post('/v1/accounts/customers:alice/closure')).body).toMatchObject({ status: 'closed' });
+    const entries = [
+      { account: 'cash', direction: 'debit', amount: '5' },
+      { account: 'customers:alice', direction: 'credit', amount: '5' },
+    ];
+    for (const status of ['posted', 'pending']) {
+      const refused = await api.post('/v1/transactions', { entries, status });
+      expect(refused.body).toMatchObject({
+        code: 'account_closed',
+        errors: [{ pointer: '#/entries/1/account' }],
+      });
+    }
+    expect((await api.post('/v1/accounts/customers:alice/reopening')).body).toMatchObject({ status: 'open' });
+    await aTransaction(api, move);
+  });
+
+  test('closing twice and reopening twice are refused', async () => {
+    const api = await tenant();
+    await anAccount(api, alice);
+    const closure = () => api.post('/v1/accounts/customers:alice/closure');
+    const reopening = () => api.post('/v1/accounts/customers:alice/reopening');
+    expect((await reopening()).body).toMatchObject({ code: 'account_not_closed', status: 409 });
+    expect((await closure()).status).toBe(200);
+    expect((await closure()).body).toMatchObject({ code: 'account_not_open', status: 409 });
+    expect((await reopening()).status).toBe(200);
+  });
+
+  test('each change is one event, with the account as it is from then on', async () => {
+    const api = await tenant();
+    await anAccount(api, alice);
+    await api.patch('/v1/accounts/customers:alice', { name: 'Alice' });
+    await api.post('/v1/accounts/customers:alice/closure');
+    await api.post('/v1/accounts/customers:alice/reopening');
+    const EventsSchema = z.object({
+      data: z.array(
+        z.looseObject({ type: z.string(), data: z.looseObject({ name: z.unknown(), status: z.unknown() }) }),
+      ),
+    });
+    const events = (
+      await api.get(
+        '/v1/events?types=ledger.account_created,ledger.account_updated,ledger.account_closed,ledger.account_reopened',
+      )
+    ).as(EventsSchema);
+    expect(events.data.map(({ type, data }) => [type, data.name, data.status])).toEqual([
+      ['ledger.account_created', null, 'open'],
+      ['ledger.account_updated', 'Alice', 'open'],
+      ['ledger.account_closed', 'Alice', 'closed'],
+      ['ledger.account_reopened', 'Alice', 'open'],
+    ]);
+  });
+});

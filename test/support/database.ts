@@ -48,14 +48,17 @@ export async function asSuperuser<Row extends z.ZodType>(
   return asRole('postgres', row, text, values);
 }
 
-/** One statement on a connection of its own, as any role. */
+/** One statement on a connection of its own, as any role; within a tenant when one is given. */
 export async function asRole<Row extends z.ZodType>(
   role: Role,
   row: Row,
   text: string,
   values: unknown[] = [],
+  /** uuid */
+  tenant_id = '',
 ): Promise<z.infer<Row>[]> {
-  const client = new pg.Client({ connectionString: databaseUrl(role) });
+  const options = `-c app.tenant_id=${tenant_id}`;
+  const client = new pg.Client({ connectionString: databaseUrl(role), options });
   await client.connect();
   try {
     const result = await client.query(text, values);

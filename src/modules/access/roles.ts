@@ -18,13 +18,13 @@ const self = ['me', 'role'] as const;
 /** The whole of one tenant. */
 const whole_tenant = [...money, ...self, 'key', 'own_tenant'] as const;
 
-export const roles: Record<RoleName, Role> = {
+const roles: Record<RoleName, Role> = {
   owner: {
     description: 'Everything within the tenant, keys included',
     may: {
       read: whole_tenant,
       create: ['account', 'asset', 'key', 'transaction'],
-      update: ['account', 'key', 'transaction'],
+      update: ['account', 'key'],
       force: ['transaction'],
     },
   },
@@ -34,7 +34,7 @@ export const roles: Record<RoleName, Role> = {
     may: {
       read: whole_tenant,
       create: ['account', 'transaction'],
-      update: ['account', 'transaction'],
+      update: ['account'],
       force: ['transaction'],
     },
   },
@@ -51,7 +51,7 @@ export const roles: Record<RoleName, Role> = {
     may: {
       read: [...money, ...self, 'own_tenant'],
       create: ['account', 'transaction'],
-      update: ['account', 'transaction'],
+      update: ['account'],
     },
   },
   platform: {
@@ -64,7 +64,7 @@ export const roles: Record<RoleName, Role> = {
   },
 };
 
-function permissionsOf(role: RoleName): Permission[] {
+export function permissionsOf(role: RoleName): Permission[] {
   const { read = [], create = [], update = [], force = [] } = roles[role].may;
   return [
     ...read.map((subject) => ({ action: 'read' as const, subject })),

@@ -7,9 +7,10 @@ import { type Route, readRoute, writeRoute } from '../../route.ts';
 import { createAsset, findAsset, listAssets } from './assets.ts';
 import { AssetSchema, NameSchema, NewAssetSchema, TenantSchema } from './schema.ts';
 import {
+  findOtherTenant,
   findTenant,
-  findTenantForUpdate,
   listTenants,
+  lockTenant,
   reactivateTenant,
   renameTenant,
   renderTenant,
@@ -52,7 +53,7 @@ export const routes: Route[] = [
     responses: { 200: TenantSchema },
     problems: ['not_found'],
     async handler(tx, input) {
-      return taggedReply(200, renderTenant(await findTenant(tx, tenantOf(input.params))));
+      return taggedReply(200, renderTenant(await findOtherTenant(tx, tenantOf(input.params))));
     },
   }),
   writeRoute({
@@ -71,7 +72,7 @@ export const routes: Route[] = [
     problems: ['not_found', 'precondition_failed'],
     async handler(tx, input) {
       const id = tenantOf(input.params);
-      checkIfMatch(input, renderTenant(await findTenantForUpdate(tx, id)));
+      checkIfMatch(input, renderTenant(await lockTenant(tx, id)));
       return taggedReply(200, renderTenant(await renameTenant(tx, id, input.body.name)));
     },
   }),

@@ -12,8 +12,8 @@ select tenant_id as id, slug, name, mode, status, template, currency, created_at
 from tenants.tenant
 where tenant_id = $id;
 
--- name: tenant_find_for_update
-select tenant_id as id, slug, name, mode, status, template, currency, created_at, updated_at
+-- name: tenant_lock
+select tenant_id
 from tenants.tenant
 where tenant_id = $id
 for update;

@@ -21,7 +21,7 @@ const sql = queries(
   import.meta.url,
   'tenant_insert',
   'tenant_find',
-  'tenant_find_for_update',
+  'tenant_lock',
   'tenant_find_by_slug',
   'tenant_list',
   'tenant_list_opening',
@@ -130,11 +130,16 @@ export async function findTenant(tx: Tx, id: string): Promise<TenantRow> {
   return row;
 }
 
+/** One that the platform administers: any but itself. Errors: `not_found`. */
+export async function findOtherTenant(tx: Tx, id: string): Promise<TenantRow> {
+  if (id === platform_tenant_id) throw notFound();
+  return findTenant(tx, id);
+}
+
 /** The same, held against other changes until the transaction ends. */
-export async function findTenantForUpdate(tx: Tx, id: string): Promise<TenantRow> {
-  const row = await tx.maybe(sql.tenant_find_for_update, { id }, RowSchema);
-  if (row === null) throw notFound();
-  return row;
+export async function lockTenant(tx: Tx, id: string): Promise<TenantRow> {
+  await tx.run(sql.tenant_lock, { id });
+  return findOtherTenant(tx, id);
 }
 
 /** By the name that people use; null when there is none. */
@@ -158,8 +163,7 @@ export async function renameTenant(tx: Tx, id: string, name: string): Promise<Te
 
 /** Errors: `not_found`, `tenant_not_active`. */
 export async function suspendTenant(tx: Tx, id: string): Promise<TenantRow> {
-  const { status } = await findTenantForUpdate(tx, id);
-  if (id === platform_tenant_id) throw notFound();
+  const { status } = await lockTenant(tx, id);
   if (status !== 'active') throw new Problem('tenant_not_active', `The tenant is ${status}`);
   const row = await tx.one(sql.tenant_set_status, { id, status: 'suspended' }, RowSchema);
   await appendEvent(tx, { type: 'tenants.tenant_suspended', subject_id: id, data: renderTenant(row) });
@@ -168,7 +172,7 @@ export async function suspendTenant(tx: Tx, id: string): Promise<TenantRow> {
 
 /** Errors: `not_found`, `tenant_not_suspended`. */
 export async function reactivateTenant(tx: Tx, id: string): Promise<TenantRow> {
-  const { status } = await findTenantForUpdate(tx, id);
+  const { status } = await lockTenant(tx, id);
   if (status !== 'suspended') throw new Problem('tenant_not_suspended', `The tenant is ${status}`);
   const row = await tx.one(sql.tenant_set_status, { id, status: 'active' }, RowSchema);
   await appendEvent(tx, { type: 'tenants.tenant_reactivated', subject_id: id, data: renderTenant(row) });

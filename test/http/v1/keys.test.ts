@@ -36,23 +36,22 @@ function codeOf(body: unknown): string {
   return CodeSchema.parse(body).code;
 }
 
-/** In how many rows of the database a text occurs, looked for in every column of every table. */
+/** The tables in which a text occurs: looked for in every column of every table. */
 async function occurrences(text: string): Promise<string[]> {
+  const NameSchema = z.object({ name: z.string() });
   const tables = await asSuperuser(
-    z.object({ name: z.string() }),
-    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`,
+    NameSchema,
+    `select format('%I.%I', schemaname, tablename) as name
+    from pg_tables
+    where schemaname not in ('pg_catalog', 'information_schema')`,
   );
   expect(tables.length).toBeGreaterThan(10);
-  const found: string[] = [];
-  for (const { name } of tables) {
-    const [row] = await asSuperuser(
-      CountSchema,
-      `select count(*)::integer as count from ${name} as row where strpos(row::text, $1) > 0`,
-      [text],
-    );
-    if (row !== undefined && row.count > 0) found.push(name);
-  }
-  return found;
+  const searches = tables.map(
+    ({ name }) =>
+      `select '${name}' as name where exists (select from ${name} as row where strpos(row::text, $1) > 0)`,
+  );
+  const found = await asSuperuser(NameSchema, searches.join(' union all '), [text]);
+  return found.map(({ name }) => name);
 }
 
 test('a created key opens the tenant with its role, and is shown once', async () => {

@@ -38,8 +38,12 @@ export function cpuSeconds(pid: number): number {
 /** CPU seconds of a process and its children, those that have ended included. */
 export function cpuSecondsOfFamily(pid: number): number {
   const { own, ended_children } = readStat(pid);
-  const children = childrenOf(pid).map((child) => cpuSeconds(child));
-  return (own + ended_children) / ticks_per_second + children.reduce((sum, each) => sum + each, 0);
+  const living = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => maybeReadStat(Number(name)))
+    .filter((stat) => stat?.parent === pid);
+  const ticks = living.reduce((sum, stat) => sum + (stat?.own ?? 0), own + ended_children);
+  return ticks / ticks_per_second;
 }
 
 /** The most memory that a process has had at once, in MB (10^6 bytes). */
@@ -49,25 +53,26 @@ export function peakMemoryMb(pid: number): number {
   return (Number(kib) * 1024) / 1e6;
 }
 
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((candidate) => parentOf(candidate) === pid);
-}
-
 /** null for a process that has just ended */
-function parentOf(pid: number): number | null {
+function maybeReadStat(pid: number): Stat | null {
   try {
-    return readStat(pid).parent;
+    return readStat(pid);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH'))
-      return null;
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    if (code === 'ENOENT' || code === 'ESRCH') return null;
     throw error;
   }
 }
 
-function readStat(pid: number): { parent: number; own: number; ended_children: number } {
+interface Stat {
+  parent: number;
+  /** ticks */
+  own: number;
+  /** ticks of children that have ended */
+  ended_children: number;
+}
+
+function readStat(pid: number): Stat {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The name, in parentheses, may hold anything; what follows it are numbers (proc(5)).
   const fields = stat

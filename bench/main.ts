@@ -70,6 +70,9 @@ console.log(
   `rounds    ${bench.rounds} of ${bench.seconds} s after ${bench.warmup_seconds} s of warm-up, ${bench.connections} connections; the reference before, between and after`,
 );
 
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+
 const rows: Row[] = [];
 for (const workload of chosen) {
   console.log(`\n${workload.name}: ${workload.description}`);

@@ -60,6 +60,7 @@ export class Stack {
     this.#server = parts.server;
     this.#embedded = parts.embedded;
     this.#is_temporary = parts.is_temporary;
+    process.once('exit', this.#abandon);
   }
 
   /** A directory that is given is kept; without one it is a temporary one, which goes with the stack. */
@@ -128,7 +129,14 @@ export class Stack {
     return { id: tenant.id, api_key };
   }
 
+  /** However we end, neither the server nor Postgres stays behind. */
+  readonly #abandon = () => {
+    this.#server.kill('SIGKILL');
+    this.#embedded.abandon();
+  };
+
   async stop(): Promise<void> {
+    process.removeListener('exit', this.#abandon);
     await this.database.end();
     await stopProcess(this.#server);
     await this.#embedded.stop();

@@ -1,0 +1,104 @@
+// The demo month posted through the public API of a real server.
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, expect, test } from 'vitest';
+import { postProcessorMonth } from '../../examples/processor-month/post.ts';
+import { aTenant } from '../support/factories.ts';
+import { startServer } from '../support/server.ts';
+
+const server = await startServer();
+const directory = await mkdtemp(join(tmpdir(), 'lattice-test-export-'));
+afterAll(() => rm(directory, { recursive: true }));
+
+const header = 'id,type,amount,fee,net,currency,created';
+const charge = 't_1,charge,1000,40,960,eur,2026-10-01T09:00:00Z';
+const refund = 't_2,refund,-250,0,-250,eur,2026-10-03T09:00:00Z';
+const late_charge = 't_3,charge,500,30,470,eur,2026-10-05T09:00:00Z';
+
+async function file(name: string, ...lines: string[]): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, `${lines.join('\n')}\n`);
+  return path;
+}
+
+async function post(api_key: string, path?: string) {
+  const log: string[] = [];
+  const month = await postProcessorMonth({
+    url: server.url,
+    api_key,
+    log: (line) => log.push(line),
+    ...(path === undefined ? {} : { file: path }),
+  });
+  return { ...month, log };
+}
+
+test('the demo month agrees with the processor to the cent, and a second run changes nothing', async () => {
+  const { api_key } = await aTenant();
+  const first = await post(api_key);
+  expect(first.log).toMatchInlineSnapshot();
+  expect(first).toMatchObject({ differences: 0, unchanged: 0, posted: first.rows });
+
+  const second = await post(api_key);
+  expect(second).toMatchObject({ differences: 0, posted: 0, unchanged: first.rows });
+  expect(second.comparisons).toEqual(first.comparisons);
+});
+
+test('a file that has grown adds only what is new, and other periods do not disturb the totals', async () => {
+  const { api_key } = await aTenant();
+  const path = await file('growing.csv', header, charge, refund);
+  expect(await post(api_key, path)).toMatchObject({ posted: 2, unchanged: 0, differences: 0 });
+  await file('growing.csv', header, charge, refund, late_charge);
+  expect(await post(api_key, path)).toMatchObject({ posted: 1, unchanged: 2, differences: 0 });
+  const later = await file('later.csv', header, 't_9,charge,700,30,670,eur,2026-11-02T09:00:00Z');
+  expect(await post(api_key, later)).toMatchObject({ posted: 1, differences: 0 });
+  expect(await post(api_key, path)).toMatchObject({ posted: 0, differences: 0 });
+});
+
+test('totals that are a cent off are named, and the command fails', async () => {
+  const { api_key } = await aTenant();
+  const path = await file('off.csv', header, charge, refund);
+  await file(
+    'off.totals.csv',
+    'reporting_category,currency,count,gross,fee,net',
+    'charge,eur,1,1000,40,960',
+    'refund,eur,1,-251,0,-251',
+    'ending_balance,eur,2,749,40,709',
+  );
+  const month = await post(api_key, path);
+  expect(month.comparisons.filter(({ amount, ledger }) => amount !== ledger)).toMatchObject([
+    { label: 'refund', amount: -251n, ledger: -250n },
+    { label: 'balance at the processor', amount: 709n, ledger: 710n },
+  ]);
+
+  const run = promisify(execFile)(process.execPath, [
+    'examples/processor-month/post.ts',
+    '--url',
+    server.url,
+    '--key',
+    api_key,
+    path,
+  ]);
+  await expect(run).rejects.toMatchObject({ code: 1, stderr: '' });
+});
+
+test('a refused file posts nothing', async () => {
+  const tenant = await aTenant();
+  const path = await file('bad.csv', header, charge, 't_2,refund,-2.50,0,-250,eur,2026-10-03');
+  await expect(post(tenant.api_key, path)).rejects.toThrow('line 3, amount "-2.50"');
+  const accounts = await server.client(tenant.api_key).get('/v1/accounts');
+  expect(accounts.body).toMatchObject({ data: [] });
+});
+
+test('an account of another kind under the same code is not posted to', async () => {
+  const { api_key } = await aTenant();
+  await server
+    .client(api_key)
+    .post('/v1/accounts', { code: 'sales:charge:eur', type: 'liability', currency: 'EUR' });
+  const path = await file('taken.csv', header, charge);
+  await expect(post(api_key, path)).rejects.toThrow(
+    'the account sales:charge:eur is liability in EUR, not revenue in EUR',
+  );
+});

@@ -1,7 +1,7 @@
 // One factory per noun, through the verbs and routes that everybody else uses. Each test takes a tenant of its own.
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { type Actor, platform_tenant_id, system_actor_id } from '../../src/db.ts';
+import { type Actor, type Database, platform_tenant_id, system_actor_id } from '../../src/db.ts';
 import { newUuid } from '../../src/id.ts';
 import { createKey, type RoleName } from '../../src/modules/access/index.ts';
 import { createTenant } from '../../src/modules/tenants/index.ts';
@@ -25,11 +25,12 @@ export interface TestTenant {
   actor: Actor;
 }
 
-/** A tenant without accounts, and its owner's key. */
+/** A tenant without accounts, and its owner's key; on this file's database unless another is given. */
 export async function aTenant(
   tenant: Partial<Omit<Parameters<typeof createTenant>[1], 'id'>> = {},
+  on: Database = database,
 ): Promise<TestTenant> {
-  const row = await database.transaction(platform, (tx) =>
+  const row = await on.transaction(platform, (tx) =>
     createTenant(tx, {
       slug: `t-${randomBytes(8).toString('hex')}`,
       name: 'Test tenant',
@@ -39,7 +40,7 @@ export async function aTenant(
       ...tenant,
     }),
   );
-  const { api_key, actor_id } = await aKey(row.id, 'owner');
+  const { api_key, actor_id } = await aKey(row.id, 'owner', on);
   return {
     id: row.id,
     slug: row.slug,
@@ -52,9 +53,10 @@ export async function aTenant(
 export async function aKey(
   tenant_id: string,
   role: RoleName,
+  on: Database = database,
 ): Promise<{ api_key: string /** uuid */; actor_id: string }> {
   const actor_id = newUuid();
-  const { api_key } = await database.transaction({ ...platform, tenant_id }, (tx) =>
+  const { api_key } = await on.transaction({ ...platform, tenant_id }, (tx) =>
     createKey(tx, { id: actor_id, name: `test ${role}`, role }),
   );
   return { api_key, actor_id };

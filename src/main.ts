@@ -1,6 +1,7 @@
 // `lattice`: finds the command that the words name and runs it. Exit status 0 done, 1 failed, 2 not understood.
 import { argv, env, exit, stderr, stdout } from 'node:process';
 import { type Command, helpText, parseInput, UsageError, usageLine } from './cli/command.ts';
+import { doctorCommand } from './cli/doctor.ts';
 import { keyCreateCommand } from './cli/key_create.ts';
 import { keyRevokeCommand } from './cli/key_revoke.ts';
 import { loadCommand } from './cli/load.ts';
@@ -13,6 +14,7 @@ import { readConfig } from './config.ts';
 const commands: Command[] = [
   startCommand,
   migrateCommand,
+  doctorCommand,
   tenantCreateCommand,
   keyCreateCommand,
   keyRevokeCommand,

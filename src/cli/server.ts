@@ -8,6 +8,7 @@ import { createHttpServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import { schemaDifferences } from '../migrate.ts';
 import { createModules } from '../modules.ts';
+import { startUpkeep } from './upkeep.ts';
 
 /** No request takes longer; what is still open then is cut. */
 const drain_timeout_ms = 30_000;
@@ -37,6 +38,7 @@ export async function openServer(config: Config, app_url: string, logger: Logger
   const modules = createModules(context);
   const app = createApp(context, modules, { schemaDifferences: () => schemaDifferences(app_url) });
   for (const module of modules) await module.start?.();
+  const stopUpkeep = startUpkeep(database, logger, context.metrics);
   const listening: Server[] = [];
   const open = async (host: string, port: number) => {
     const server = createHttpServer(app);
@@ -57,7 +59,7 @@ export async function openServer(config: Config, app_url: string, logger: Logger
     },
     close: async () => {
       draining.abort();
-      await Promise.all(listening.map(drain));
+      await Promise.all([...listening.map(drain), stopUpkeep()]);
       for (const module of modules.toReversed()) await module.stop?.();
       await database.end();
     },

@@ -31,7 +31,7 @@ const EnvironmentSchema = z
     LATTICE_API_KEY: z.string().min(1).optional(),
     LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
     /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
-    RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(20_000),
+    RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(50_000),
     /** what /metrics asks for as a bearer token; without it only the machine itself may look */
     METRICS_TOKEN: z.string().min(16).optional(),
   })

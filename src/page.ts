@@ -13,9 +13,9 @@ export const PageQuerySchema = z.strictObject({
     .string()
     .regex(/^[0-9]{1,4}$/, `a limit is a whole number from 1 to ${max_limit}`)
     .transform(Number)
-    .pipe(z.number().min(1).max(max_limit))
+    .pipe(z.int().min(1).max(max_limit))
     .optional()
-    .meta({ description: `Items on a page, 1 to ${max_limit}; ${default_limit} when absent`, example: '50' }),
+    .meta({ description: `Items on a page, 1 to ${max_limit}; ${default_limit} when absent`, example: 50 }),
   cursor: z
     .string()
     .optional()

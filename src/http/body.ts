@@ -47,32 +47,37 @@ export class Bodies {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let length = 0;
+      let is_open = true;
       const leave = () => {
+        is_open = false;
         this.#waiting_bytes -= length;
-        request.off('data', take).off('end', end).off('close', lost).off('error', lost);
       };
       const refuse = (problem: Problem) => {
         request.pause();
         leave();
         reject(problem);
       };
-      const take = (chunk: Buffer) => {
+      const lost = () => {
+        if (!is_open) return;
+        leave();
+        reject(new ClientGone('the client left in the middle of its body'));
+      };
+      request.on('data', (chunk: Buffer) => {
+        if (!is_open) return;
         length += chunk.length;
         this.#waiting_bytes += chunk.length;
         if (length > limit_bytes) refuse(tooLarge(limit_bytes));
         else if (this.#waiting_bytes > waiting_limit_bytes) refuse(overloaded());
         else chunks.push(chunk);
-      };
-      const end = () => {
+      });
+      request.on('end', () => {
+        if (!is_open) return;
         leave();
         const [first] = chunks;
         resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length));
-      };
-      const lost = () => {
-        leave();
-        reject(new ClientGone('the client left in the middle of its body'));
-      };
-      request.on('data', take).on('end', end).on('close', lost).on('error', lost);
+      });
+      request.on('close', lost);
+      request.on('error', lost);
     });
   }
 }

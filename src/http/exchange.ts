@@ -67,11 +67,12 @@ export class Exchange {
     this.status = status;
     // The client has gone, or a stream has begun: there is nobody to answer.
     if (response.headersSent || response.destroyed) return;
+    const length_bytes = Buffer.byteLength(body);
     const headers: (string | number)[] = [
       'Content-Type',
       content_type,
       'Content-Length',
-      Buffer.byteLength(body),
+      length_bytes,
       'Request-Id',
       this.request_id,
       ...fixed_headers,
@@ -87,7 +88,8 @@ export class Exchange {
     if (is_unread || this.closing) headers.push('Connection', 'close');
     response.writeHead(status, headers);
     if (is_unread) this.#endAfterLinger(body);
-    else response.end(body);
+    // Text that is all ASCII goes out with its head in one write, and without being encoded.
+    else response.end(body, length_bytes === body.length ? 'latin1' : 'utf8');
   }
 
   /** Closing with bytes unread would reset the connection and lose the answer on its way: so some of them are read and dropped first. */

@@ -314,6 +314,12 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output') {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema: converted }) => {
       const { def } = zodSchema._zod;
+      // Text that becomes a number, in a query: a number to whoever reads the document.
+      if (io === 'input' && def.type === 'pipe' && def.out._zod.def.type === 'number') {
+        const { $schema: _, ...number } = z.toJSONSchema(def.out);
+        delete converted.pattern;
+        Object.assign(converted, number);
+      }
       // Clients ignore fields they do not know, so only what is refused on the way in is closed.
       if (def.type === 'object' && !('catchall' in def && def.catchall !== undefined)) {
         delete converted.additionalProperties;

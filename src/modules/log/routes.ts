@@ -33,8 +33,9 @@ const QuerySchema = PageQuerySchema.extend({
     .string()
     .regex(/^(0|[1-9][0-9]{0,14})$/, 'a position is a whole number from 0')
     .transform(Number)
+    .pipe(z.int().nonnegative())
     .optional()
-    .meta({ description: 'Only events after this position', example: '8812' }),
+    .meta({ description: 'Only events after this position', example: 8812 }),
   types: z
     .string()
     .min(1)

@@ -38,7 +38,39 @@ async function post(api_key: string, path?: string) {
 test('the demo month agrees with the processor to the cent, and a second run changes nothing', async () => {
   const { api_key } = await aTenant();
   const first = await post(api_key);
-  expect(first.log).toMatchInlineSnapshot();
+  expect(first.log).toMatchInlineSnapshot(`
+    [
+      "32 of 32 payouts are the sum of the rows that they settle",
+      "3723 rows: 3723 transactions posted, 0 were there already",
+      "                                processor       ledger",
+      "EUR charge                     173,877.16   173,877.16  =",
+      "EUR charge, fees                 3,867.22     3,867.22  =",
+      "EUR dispute                       -188.22      -188.22  =",
+      "EUR dispute, fees                   80.00        80.00  =",
+      "EUR dispute_reversal                55.15        55.15  =",
+      "EUR dispute_reversal, fees         -20.00       -20.00  =",
+      "EUR network_cost                   -53.14       -53.14  =",
+      "EUR payout                    -149,987.76  -149,987.76  =",
+      "EUR payout_reversal              4,323.76     4,323.76  =",
+      "EUR refund                      -3,427.96    -3,427.96  =",
+      "EUR balance at the processor    20,671.77    20,671.77  =",
+      "USD charge                      28,796.11    28,796.11  =",
+      "USD charge, fees                 1,061.24     1,061.24  =",
+      "USD dispute                       -447.18      -447.18  =",
+      "USD dispute, fees                   30.00        30.00  =",
+      "USD network_cost                    -8.20        -8.20  =",
+      "USD payout                     -23,563.15   -23,563.15  =",
+      "USD refund                        -479.52      -479.52  =",
+      "USD balance at the processor     3,206.82     3,206.82  =",
+      "JPY charge                        813,009      813,009  =",
+      "JPY charge, fees                   29,266       29,266  =",
+      "JPY network_cost                     -194         -194  =",
+      "JPY payout                       -669,372     -669,372  =",
+      "JPY refund                        -25,358      -25,358  =",
+      "JPY balance at the processor       88,819       88,819  =",
+      "the processor's totals and the ledger agree to the cent: 25 of 25",
+    ]
+  `);
   expect(first).toMatchObject({ differences: 0, unchanged: 0, posted: first.rows });
 
   const second = await post(api_key);

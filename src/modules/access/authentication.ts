@@ -7,13 +7,12 @@
 // - A change to tenants (suspension) appends to the platform's log; that empties the cache after the commit, and lookups that
 //   began before it are not kept.
 // - Another process learns of either by forgetKey when it is told, and by `fresh_ms` at the latest.
-import { timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { type Database, platform_tenant_id, queries } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import type { Permission } from '../../route.ts';
 import { type Mode, ModeSchema } from '../tenants/index.ts';
-import { hashSecret, parseApiKey } from './api_key.ts';
+import { keyLetters, maybeKeyId, parseApiKey, secretMatches } from './api_key.ts';
 import { checkOf } from './roles.ts';
 import { type RoleName, RoleNameSchema } from './schema.ts';
 
@@ -57,13 +56,14 @@ interface KnownKey {
   read_ms: number;
 }
 
+/** Keys by their letters in an API key, so that a known one costs no decoding. */
 class KeyCache {
   readonly #database: Database;
   /** oldest first */
   readonly #known = new Map<string, KnownKey>();
   /** lookups under way, shared by the requests that wait for the same key */
   readonly #asked = new Map<string, Promise<KnownKey | null>>();
-  /** key id → when it may be kept again, epoch ms */
+  /** when a key may be kept again, epoch ms */
   readonly #forgotten = new Map<string, number>();
 
   constructor(database: Database) {
@@ -73,32 +73,35 @@ class KeyCache {
     });
   }
 
-  maybeKept(key_id: string, now_ms: number): KnownKey | null {
-    const kept = this.#known.get(key_id);
-    return kept === undefined || now_ms - kept.read_ms > fresh_ms ? null : kept;
+  maybeKept(letters: string, now_ms: number): KnownKey | null {
+    const kept = this.#known.get(letters);
+    if (kept === undefined) return null;
+    // A clock that was set back makes nothing fresh.
+    const age_ms = now_ms - kept.read_ms;
+    return age_ms < 0 || age_ms > fresh_ms ? null : kept;
   }
 
-  async maybeRead(key_id: string, now_ms: number): Promise<KnownKey | null> {
-    if (this.#isForgotten(key_id, now_ms)) return this.#ask(key_id, now_ms);
-    const asked = this.#asked.get(key_id);
+  async maybeRead(letters: string, now_ms: number): Promise<KnownKey | null> {
+    if (this.#isForgotten(letters, now_ms)) return this.#ask(letters, now_ms);
+    const asked = this.#asked.get(letters);
     if (asked !== undefined) return asked;
-    const asking = this.#ask(key_id, now_ms);
-    this.#asked.set(key_id, asking);
+    const asking = this.#ask(letters, now_ms);
+    this.#asked.set(letters, asking);
     try {
       const found = await asking;
       // Whoever forgot the key, or everything, since then has also dropped this lookup.
-      if (found !== null && this.#asked.get(key_id) === asking) this.#keep(key_id, found);
+      if (found !== null && this.#asked.get(letters) === asking) this.#keep(letters, found);
       return found;
     } finally {
-      if (this.#asked.get(key_id) === asking) this.#asked.delete(key_id);
+      if (this.#asked.get(letters) === asking) this.#asked.delete(letters);
     }
   }
 
-  forget(key_id: string, now_ms: number): void {
+  forget(letters: string, now_ms: number): void {
     for (const [other, until_ms] of this.#forgotten) if (until_ms <= now_ms) this.#forgotten.delete(other);
-    this.#forgotten.set(key_id, now_ms + forgotten_ms);
-    this.#known.delete(key_id);
-    this.#asked.delete(key_id);
+    this.#forgotten.set(letters, now_ms + forgotten_ms);
+    this.#known.delete(letters);
+    this.#asked.delete(letters);
   }
 
   clear(): void {
@@ -106,20 +109,22 @@ class KeyCache {
     this.#asked.clear();
   }
 
-  #isForgotten(key_id: string, now_ms: number): boolean {
-    const until_ms = this.#forgotten.get(key_id);
+  #isForgotten(letters: string, now_ms: number): boolean {
+    const until_ms = this.#forgotten.get(letters);
     return until_ms !== undefined && until_ms > now_ms;
   }
 
-  #keep(key_id: string, found: KnownKey): void {
-    this.#known.delete(key_id);
-    this.#known.set(key_id, found);
+  #keep(letters: string, found: KnownKey): void {
+    this.#known.delete(letters);
+    this.#known.set(letters, found);
     if (this.#known.size <= kept_keys) return;
     const [oldest] = this.#known.keys();
     if (oldest !== undefined) this.#known.delete(oldest);
   }
 
-  async #ask(key_id: string, now_ms: number): Promise<KnownKey | null> {
+  async #ask(letters: string, now_ms: number): Promise<KnownKey | null> {
+    const key_id = maybeKeyId(letters);
+    if (key_id === null) return null;
     const [row] = await this.#database.call(sql.api_key_find, { key_id }, RowSchema);
     if (row === undefined) return null;
     return {
@@ -142,7 +147,9 @@ class KeyCache {
 const caches = new WeakMap<Database, KeyCache>();
 
 function cacheOf(database: Database): KeyCache {
-  const cache = caches.get(database) ?? new KeyCache(database);
+  const known = caches.get(database);
+  if (known !== undefined) return known;
+  const cache = new KeyCache(database);
   caches.set(database, cache);
   return cache;
 }
@@ -162,8 +169,8 @@ export async function authenticate(
   const parts = presented === undefined ? null : parseApiKey(presented);
   if (parts === null) throw unauthenticated();
   const cache = cacheOf(database);
-  const key = cache.maybeKept(parts.key_id, now_ms) ?? (await cache.maybeRead(parts.key_id, now_ms));
-  const matches = timingSafeEqual(hashSecret(parts.secret), key?.secret_hash ?? nobody);
+  const key = cache.maybeKept(parts.id_letters, now_ms) ?? (await cache.maybeRead(parts.id_letters, now_ms));
+  const matches = secretMatches(parts.secret, key?.secret_hash ?? nobody);
   if (key === null || !matches || key.holder.mode !== parts.mode) throw unauthenticated();
   if (key.revoked || (key.expires_ms !== null && key.expires_ms <= now_ms)) throw unauthenticated();
   if (key.suspended) throw new Problem('tenant_suspended', 'The tenant is suspended; ask the platform');
@@ -172,7 +179,7 @@ export async function authenticate(
 
 /** To be called before a key's revocation or expiry commits, and when another process says that it changed one. */
 export function forgetKey(database: Database, key_id: string, now_ms = Date.now()): void {
-  cacheOf(database).forget(key_id, now_ms);
+  cacheOf(database).forget(keyLetters(key_id), now_ms);
 }
 
 function unauthenticated(): Problem {

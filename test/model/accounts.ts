@@ -14,8 +14,7 @@ export function decideAccount(
 ): Decision<NewAccount> {
   const scale = scales.get(body.currency);
   if (scale === undefined) return { refused: refusal(422, 'currency_unknown', '#/currency') };
-  if (ledger.account_ids_by_code.has(body.code))
-    return { refused: refusal(409, 'account_code_taken', '#/code') };
+  if (ledger.account_ids_by_code.has(body.code)) return { refused: refusal(409, 'account_code_taken') };
   const accepted: NewAccount = {
     code: body.code,
     name: body.name ?? null,
@@ -39,8 +38,11 @@ export function decideAccountChange(
   const accepted: Account = {
     ...account,
     name: body.name === undefined ? account.name : body.name,
-    limits: body.limits === undefined ? account.limits : limitsOf(body.limits),
-    metadata: body.metadata ?? account.metadata,
+    limits: {
+      available_min: patched(account.limits.available_min, body.limits?.available_min),
+      posted_max: patched(account.limits.posted_max, body.limits?.posted_max),
+    },
+    metadata: patchedMetadata(account.metadata, body.metadata),
   };
   return { accepted };
 }
@@ -66,4 +68,17 @@ function limitsOf(limits: z.output<typeof AccountShape>['limits']): Limits {
 /** Absent means none, `"0"` means zero. */
 function bound(text: string | null | undefined): bigint | null {
   return typeof text === 'string' ? BigInt(text) : null;
+}
+
+/** A merge patch: what is absent stays, null removes. */
+function patched(limit: bigint | null, text: string | null | undefined): bigint | null {
+  return text === undefined ? limit : bound(text);
+}
+
+function patchedMetadata(metadata: Account['metadata'], patch: Record<string, string | null> = {}) {
+  return Object.fromEntries(
+    Object.entries({ ...metadata, ...patch }).flatMap(([key, value]) =>
+      value === null ? [] : [[key, value]],
+    ),
+  );
 }

@@ -140,14 +140,19 @@ export class ReferenceApi {
     const bulk = parseBody(BulkShape, body);
     if ('refused' in bulk) return { kind: 'refused', refusal: bulk.refused };
     const { atomic, transactions } = bulk.body;
+    const keys = transactions.map(itemKey);
+    const twice = keys.findIndex((key, i) => key !== null && keys.indexOf(key) < i);
+    if (twice >= 0) {
+      const pointer = `#/transactions/${twice}/idempotency_key`;
+      return { kind: 'refused', refusal: refusal(400, 'invalid_request', pointer) };
+    }
     const tried = this.ledger.fork();
     const tried_keys = new Map(this.#item_keys);
     const items: ItemOutcome[] = [];
     for (const [index, item] of transactions.entries()) {
       const outcome = this.#decideItem(tried, tried_keys, item, now);
       if (outcome.kind === 'refused' && atomic) {
-        const { refusal: refused } = outcome;
-        return { kind: 'refused', refusal: { ...refused, extras: { ...refused.extras, index } } };
+        return { kind: 'refused', refusal: ofItem(outcome.refusal, index) };
       }
       if (outcome.kind === 'accepted') {
         const receipt = { id: provisionalId(outcome.effect, index), position: 0, recorded_at: now };
@@ -193,6 +198,12 @@ function decideParsedItem(ledger: ReferenceLedger, item: BulkItem, now: bigint):
 /** Stored under its key: what was evaluated against the ledger. */
 export function isSticky(refused: Refusal): boolean {
   return (refused.status === 409 || refused.status === 422) && !refused.code.startsWith('idempotency_key_');
+}
+
+/** An item's refusal as the answer to the whole request. */
+function ofItem(refused: Refusal, index: number): Refusal {
+  const pointer = refused.pointer === null ? null : refused.pointer.replace('#', `#/transactions/${index}`);
+  return { ...refused, pointer, extras: { ...refused.extras, index } };
 }
 
 function statusOf(verb: Exclude<Command['verb'], 'bulk'>): number {

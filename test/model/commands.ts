@@ -54,7 +54,15 @@ export type Target = { of: number; kind: 'pending' | 'hold' | 'posted' | 'any' |
 
 export type ItemIntent =
   | PostIntent
-  | { does: 'capture'; target: Target; part: Part; as_entries: boolean; final: boolean }
+  | {
+      does: 'capture';
+      target: Target;
+      part: Part;
+      as_entries: boolean;
+      final: boolean;
+      effective: Moment | null;
+      reference: number | null;
+    }
   | { does: 'void'; target: Target }
   | {
       does: 'reverse';
@@ -123,7 +131,7 @@ const effective = fc.option(moment, { freq: 3 });
 
 const expiry: fc.Arbitrary<Expiry> = fc.oneof(
   { arbitrary: fc.constant(null), weight: 4 },
-  { arbitrary: fc.record({ in_seconds: fc.constantFrom(1, 1, 3_600) }), weight: 2 },
+  { arbitrary: fc.record({ in_seconds: fc.constantFrom(1, 1, 3_600) }), weight: 0 },
   { arbitrary: fc.record({ at_offset_us: fc.integer({ min: 5_000, max: 400_000 }) }), weight: 4 },
   { arbitrary: fc.record({ at_offset_us: fc.constantFrom(-1_000_000, 86_400_000_000) }), weight: 1 },
 );
@@ -194,6 +202,8 @@ const item: fc.Arbitrary<ItemIntent> = fc.oneof(
       part,
       as_entries: fc.boolean(),
       final: fc.boolean(),
+      effective,
+      reference,
     }),
     weight: 5,
   },

@@ -1,6 +1,5 @@
 // Looks at an account from random viewpoints, in the product and in the model.
 import { isDeepStrictEqual } from 'node:util';
-import { expect } from 'vitest';
 import { BalanceAnswer } from './answers.ts';
 import { balanceOf, type Viewpoint } from './balances.ts';
 import type { Look } from './commands.ts';
@@ -26,13 +25,14 @@ export async function lookAt(play: Play, look: Look): Promise<void> {
   const answer = await play.client.get(path);
   const until = clockNow() + 1_000n;
   play.note(`GET ${path}\n  → ${answer.status} ${answer.text}`);
+  play.count(`balance${as_of === null ? '' : ' as_of'}${known_at === null ? '' : ' known_at'}`);
   const { posted, pending, available } = BalanceAnswer.parse(answer.body);
   const views = instantsBetween(ledger, from, until).map((now) =>
     shown(balanceOf(ledger, account, { now, as_of, known_at })),
   );
   const read = { ...posted, ...pending, available };
   if (views.some((view) => isDeepStrictEqual(view, read))) return;
-  play.fail(path, () => expect(read).toEqual(views[0]));
+  play.fail(path, read, views[0]);
 }
 
 function knownAt(play: Play, look: Look, now: bigint): Viewpoint['known_at'] {

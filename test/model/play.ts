@@ -1,12 +1,11 @@
 // Plays intents against the real API and the model side by side, one request at a time, and says where they part.
 import { isDeepStrictEqual } from 'node:util';
-import { expect } from 'vitest';
 import type { Answer, Client } from '../support/client.ts';
 import { BulkAnswer, EventPage, type EventShape, ProblemAnswer, Subject } from './answers.ts';
 import { type Command, type Effect, type ItemOutcome, type Outcome, ReferenceApi } from './api.ts';
 import type { Intent } from './commands.ts';
 import type { Receipt, Refusal } from './facts.ts';
-import { clockNow, parseInstant } from './instant.ts';
+import { clockNow, instantText, parseInstant } from './instant.ts';
 import { instantsBetween } from './ledger.ts';
 import { lookAt } from './looks.ts';
 import { account_groups, commandOf, opening_bulk, type Request, requestOf } from './requests.ts';
@@ -20,6 +19,12 @@ interface Sent {
   stored: boolean;
 }
 
+const scales = new Map([
+  ['EUR', 2],
+  ['JPY', 0],
+  ['WEI', 18],
+]);
+
 export class Play {
   readonly client: Client;
   readonly api: ReferenceApi;
@@ -27,21 +32,26 @@ export class Play {
   position = 0;
   /** position → recorded_at, for viewpoints */
   readonly recorded = new Map<number, bigint>();
+  /** of what came after the opening, which is always the same */
   readonly transcript: string[] = [];
-  commands = 0;
+  /** outcome → how often, over all plays */
+  readonly met: Map<string, number>;
   readonly #sent: Sent[] = [];
   readonly #item_results = new Map<string, unknown>();
 
-  constructor(client: Client, scales: ReadonlyMap<string, number>) {
+  constructor(client: Client, met: Map<string, number>) {
     this.client = client;
+    this.met = met;
     this.api = new ReferenceApi(scales);
   }
 
   /** Opens the accounts of every history. What the log held before is not the model's. */
   async begin(): Promise<void> {
+    await this.client.post('/v1/assets', { currency: 'WEI', name: 'Wei', scale: 18 });
     this.position = (await this.#readLog()).at(-1)?.position ?? 0;
     for (const body of account_groups.flat()) await this.#send({ verb: 'create_account', body }, false);
     await this.#send({ verb: 'bulk', body: opening_bulk }, false);
+    this.transcript.length = 0;
   }
 
   async step(intent: Intent): Promise<void> {
@@ -60,12 +70,15 @@ export class Play {
     }
   }
 
+  count(outcome: string): void {
+    this.met.set(outcome, (this.met.get(outcome) ?? 0) + 1);
+  }
+
   note(line: string): void {
     this.transcript.push(line);
   }
 
   async #send(command: Command, dry_run: boolean): Promise<void> {
-    this.commands += 1;
     const request = requestOf(command, dry_run);
     const key = `k-${this.#sent.length}`;
     const from = clockNow();
@@ -86,6 +99,7 @@ export class Play {
       const reasons = possible.map((each) => this.#mismatch(each, answer, own, dry_run));
       this.#fail(`the model expects ${describe(possible)}\n${reasons.join('\n')}`);
     }
+    this.count(outcome.kind === 'refused' ? outcome.refusal.code : dry_run ? 'dry_run' : command.verb);
     const stored = !dry_run && isStored(answer.status);
     this.#sent.push({ command, request, key, answer, stored });
     if (stored) this.api.keep(key);
@@ -222,12 +236,12 @@ export class Play {
 
   /** Fields that the model does not know, such as the actor, are not compared. */
   #expectOneOf(what: string, read: Record<string, unknown>, views: Record<string, unknown>[]): void {
-    const shown = (view: Record<string, unknown>) =>
+    const alike = (view: Record<string, unknown>) =>
       Object.fromEntries(Object.keys(view).map((field) => [field, normal(read[field])]));
-    if (views.some((view) => isDeepStrictEqual(shown(view), view))) return;
+    if (views.some((view) => isDeepStrictEqual(alike(view), view))) return;
     const [view = {}] = views;
     this.note(`${what} → ${JSON.stringify(read)}`);
-    this.fail(what, () => expect(shown(view)).toEqual(view));
+    this.fail(what, alike(view), view);
   }
 
   async #repeat(of: number, changed: 'nothing' | 'body' | 'path' | 'key'): Promise<void> {
@@ -235,7 +249,6 @@ export class Play {
     const before = sent.at(-1 - (of % Math.max(1, sent.length)));
     if (before === undefined) return;
     if (changed === 'key') return this.#send(before.command, false);
-    this.commands += 1;
     const { request, key } = before;
     const path = changed === 'path' ? '/v1/transactions/bulk' : request.path;
     const body = changed === 'body' ? { ...Object(request.body), again: 'differently' } : request.body;
@@ -252,6 +265,7 @@ export class Play {
     if (answer.status !== before.answer.status || answer.text !== before.answer.text) {
       this.#fail(`not the same bytes as\n${before.answer.text}`);
     }
+    this.count('replayed');
     if (answer.headers.get('idempotent-replayed') !== 'true') this.#fail('no Idempotent-Replayed: true');
   }
 
@@ -270,12 +284,8 @@ export class Play {
     await this.compareTransaction(next.id);
   }
 
-  fail(what: string, check: () => void): void {
-    try {
-      check();
-    } catch (error) {
-      this.#fail(`${what}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+  fail(what: string, read: unknown, expected: unknown): never {
+    return this.#fail(`${what}\nanswers ${shown(read)}\nthe model says ${shown(expected)}`);
   }
 
   #fail(reason: string): never {
@@ -293,6 +303,10 @@ function isStored(status: number): boolean {
 function normal(value: unknown): unknown {
   const is_instant = typeof value === 'string' && /^\d{4}-\d\d-\d\dT.*Z$/.test(value);
   return is_instant ? parseInstant(value) : value;
+}
+
+function shown(value: unknown): string {
+  return JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? instantText(inner) : inner));
 }
 
 function receiptOf(event: EventShape): Receipt {

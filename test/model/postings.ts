@@ -14,20 +14,20 @@ import {
 } from './facts.ts';
 import { parseInstant } from './instant.ts';
 import { pooled, type ReferenceLedger } from './ledger.ts';
-import type { CaptureBody, PostingBody, ReversalBody } from './shapes.ts';
+import type { CaptureBody, Described, PostingBody, ReversalBody } from './shapes.ts';
 
 export type Decision<Accepted> = { refused: Refusal } | { accepted: Accepted };
 
-const plain = {
-  effective_at: null,
-  expires: null,
-  description: null,
-  reference: null,
-  metadata: {},
-  captures: null,
-  final: false,
-  reverses: null,
-};
+const plain = { expires: null, captures: null, final: false, reverses: null };
+
+function described(body: Described) {
+  return {
+    effective_at: typeof body.effective_at === 'string' ? parseInstant(body.effective_at) : null,
+    description: body.description ?? null,
+    reference: body.reference ?? null,
+    metadata: body.metadata ?? {},
+  };
+}
 
 /** `now` is the instant at which it would be recorded. */
 export function decidePosting(ledger: ReferenceLedger, body: PostingBody, now: bigint): Decision<Posting> {
@@ -37,11 +37,8 @@ export function decidePosting(ledger: ReferenceLedger, body: PostingBody, now: b
     ...plain,
     kind: body.status === 'pending' ? 'hold' : 'posted',
     entries: resolved.accepted,
-    effective_at: body.effective_at === undefined ? null : parseInstant(body.effective_at),
+    ...described(body),
     expires: expiryOf(body),
-    description: body.description ?? null,
-    reference: body.reference ?? null,
-    metadata: body.metadata ?? {},
   };
   const refused =
     unbalanced(ledger, posting.entries) ??
@@ -69,6 +66,7 @@ export function decideCapture(
     ...plain,
     kind: 'posted',
     entries: entries.accepted,
+    ...described(body),
     captures: hold_id,
     final: body.final,
   };
@@ -77,6 +75,7 @@ export function decideCapture(
     nothingMoves(posting.entries) ??
     closedAccount(ledger, posting.entries) ??
     tooLarge(ledger, posting) ??
+    takenReference(ledger, posting) ??
     brokenLimit(ledger, posting, now);
   return refused === null ? { accepted: posting } : { refused };
 }
@@ -103,8 +102,7 @@ export function decideReversal(
     ...plain,
     kind: 'posted',
     entries: entries.accepted,
-    effective_at: body.effective_at === undefined ? null : parseInstant(body.effective_at),
-    reference: body.reference ?? null,
+    ...described(body),
     reverses: transaction_id,
   };
   const refused =
@@ -198,11 +196,20 @@ function brokenLimit(ledger: ReferenceLedger, posting: Posting, now: bigint): Re
     const available_change = effect.posted - effect.held_out;
     if (available_min !== null && available_change < 0n && available + available_change < available_min) {
       const required = (-available_change).toString();
-      const extras = { account: account.id, available: available.toString(), required };
+      const extras = {
+        account: account.code,
+        available: available.toString(),
+        required,
+        available_min: available_min.toString(),
+      };
       return refusal(422, 'insufficient_funds', pointer, extras);
     }
     if (posted_max !== null && effect.posted > 0n && posted + effect.posted > posted_max) {
-      return refusal(422, 'limit_exceeded', pointer, { account: account.id });
+      return refusal(422, 'limit_exceeded', pointer, {
+        account: account.code,
+        posted: posted.toString(),
+        posted_max: posted_max.toString(),
+      });
     }
   }
   return null;

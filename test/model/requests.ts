@@ -126,17 +126,24 @@ function bodyOnTransaction(item: Exclude<ItemIntent, PostIntent>, id: string, as
       return {
         ...captureBody(transaction, item.part, item.as_entries, asked.ledger),
         ...(item.final ? { final: true } : {}),
+        ...describedBody(item, asked),
       };
     case 'reverse': {
       const left = transaction === undefined ? 100n : asked.ledger.unreversed(transaction);
       return {
         ...(item.part === 'unsaid' ? {} : { amount: share(left, item.part).toString() }),
         ...(item.force ? { force: true } : {}),
-        ...(item.effective === null ? {} : { effective_at: instantText(momentOf(item.effective, asked)) }),
-        ...(item.reference === null ? {} : { reference: `r${item.reference}` }),
+        ...describedBody(item, asked),
       };
     }
   }
+}
+
+function describedBody(item: { effective: Moment | null; reference: number | null }, asked: Asked) {
+  return {
+    ...(item.effective === null ? {} : { effective_at: instantText(momentOf(item.effective, asked)) }),
+    ...(item.reference === null ? {} : { reference: `r${item.reference}` }),
+  };
 }
 
 function captureBody(
@@ -209,8 +216,7 @@ function postBody(intent: PostIntent, asked: Asked): Record<string, unknown> {
     ...(intent.pending ? { status: 'pending' } : {}),
     // Now and then an expiry on a posted transaction, which is refused
     ...(intent.pending || intent.fault === 'field_unknown' ? expiryOf(intent, asked.now) : {}),
-    ...(intent.effective === null ? {} : { effective_at: instantText(momentOf(intent.effective, asked)) }),
-    ...(intent.reference === null ? {} : { reference: `r${intent.reference}` }),
+    ...describedBody(intent, asked),
     ...(intent.order === null ? {} : { metadata: { order: intent.order } }),
   };
 }

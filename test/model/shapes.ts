@@ -14,25 +14,28 @@ const EntryShape = z.strictObject({
   currency: z.string().optional(),
 });
 
-const posting = {
-  entries: z.array(EntryShape).min(2).max(1000),
-  effective_at: Instant.optional(),
-  description: z.string().optional(),
-  reference: z.string().min(1).optional(),
+const described = {
+  effective_at: Instant.nullish(),
+  description: z.string().max(1000).nullish(),
+  reference: z.string().min(1).max(255).nullish(),
   metadata: Metadata.optional(),
+};
+const posting = {
+  ...described,
+  entries: z.array(EntryShape).min(2).max(1000),
   status: z.enum(['posted', 'pending']).default('posted'),
   expires_at: Instant.nullish(),
   expires_in_seconds: z.int().min(1).optional(),
 };
 const capture = {
+  ...described,
   amount: Amount.optional(),
-  entries: z.array(EntryShape).min(1).max(1000).optional(),
+  entries: z.array(EntryShape).min(2).max(1000).optional(),
   final: z.boolean().default(false),
 };
 const reversal = {
+  ...described,
   amount: Amount.optional(),
-  effective_at: Instant.optional(),
-  reference: z.string().min(1).optional(),
   force: z.boolean().default(false),
 };
 
@@ -62,6 +65,7 @@ export type CaptureBody = z.output<typeof CaptureShape>;
 
 export const ReversalShape = z.strictObject(reversal);
 export type ReversalBody = z.output<typeof ReversalShape>;
+export type Described = Pick<CaptureBody, keyof typeof described>;
 
 export const VoidShape = z.strictObject({});
 
@@ -70,7 +74,7 @@ const LimitsShape = z.strictObject({ available_min: Limit, posted_max: Limit });
 
 export const AccountShape = z.strictObject({
   code: z.string().regex(/^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)*$/),
-  name: z.string().optional(),
+  name: z.string().nullish(),
   type: z.enum(['asset', 'liability', 'equity', 'revenue', 'expense']),
   currency: z.string(),
   limits: LimitsShape.optional(),
@@ -80,7 +84,7 @@ export const AccountShape = z.strictObject({
 export const AccountChangeShape = z.strictObject({
   name: z.string().nullable().optional(),
   limits: LimitsShape.optional(),
-  metadata: Metadata.optional(),
+  metadata: z.record(z.string(), z.string().nullable()).optional(),
 });
 
 const key = { idempotency_key: z.string().optional() };
@@ -104,8 +108,14 @@ export type Parsed<Body> = { body: Body } | { refused: Refusal };
 export function parseBody<Shape extends z.ZodType>(shape: Shape, body: unknown): Parsed<z.output<Shape>> {
   const parsed = shape.safeParse(body);
   if (parsed.success) return { body: parsed.data };
-  const pointers = parsed.error.issues.map(
-    (issue) => `#${issue.path.map((step) => `/${String(step)}`).join('')}`,
+  const pointers = parsed.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => pointerTo([...issue.path, key]))
+      : [pointerTo(issue.path)],
   );
   return { refused: refusal(400, 'invalid_request', pointers[0] ?? '#', { pointers }) };
+}
+
+function pointerTo(path: PropertyKey[]): string {
+  return `#${path.map((step) => `/${String(step)}`).join('')}`;
 }

@@ -49,5 +49,7 @@ function holdView(ledger: ReferenceLedger, hold: Transaction, now: bigint) {
   const captured_by = ledger.captures.get(hold.id) ?? [];
   const captured = total(captured_by.map((id) => debitsOf(ledger.knownTransaction(id))));
   const left = ledger.holdStatus(hold, now) === 'pending' ? debitsOf(hold) - captured : 0n;
+  const currencies = new Set(hold.entries.map((entry) => ledger.knownAccount(entry.account_id).currency));
+  if (currencies.size > 1) return { captured_by };
   return { captured: captured.toString(), remaining: left.toString(), captured_by };
 }

@@ -1,0 +1,52 @@
+// Random histories of commands, played against the API and the model side by side. A failure prints the seed and the path that replay it:
+// FC_SEED=… FC_PATH=… npx vitest run test/model/property.test.ts
+import fc from 'fast-check';
+import { afterAll, expect, inject, test } from 'vitest';
+import { aTenant } from '../support/factories.ts';
+import { startServer } from '../support/server.ts';
+import { intents } from './commands.ts';
+import { Play } from './play.ts';
+
+const lanes = 4;
+const { FC_SEED, FC_RUNS, FC_PATH } = process.env;
+const seed = FC_SEED === undefined ? Date.now() % 1_000_000_000 : Number(FC_SEED);
+const runs = FC_RUNS === undefined ? 40 * inject('fault_rounds') : Number(FC_RUNS);
+
+const server = await startServer();
+/** outcome → how often */
+const met = new Map<string, number>();
+
+test.concurrent.each(Array.from({ length: lanes }, (_, lane) => lane))(
+  `the ledger answers as the model does (lane %i of seed ${seed})`,
+  async (lane) => {
+    const property = fc.asyncProperty(intents, async (drawn) => {
+      const tenant = await aTenant();
+      const play = new Play(server.client(tenant.api_key), met);
+      await play.begin();
+      for (const intent of drawn) await play.step(intent);
+    });
+    await fc.assert(property, {
+      seed: seed + lane,
+      numRuns: Math.ceil(runs / lanes),
+      // Bounds the search for a smaller history after a failure
+      interruptAfterTimeLimit: 300_000,
+      markInterruptAsFailure: true,
+      ...(FC_PATH === undefined ? {} : { path: FC_PATH }),
+    });
+  },
+  600_000,
+);
+
+/** What so many random commands cannot miss; a history that meets only refusals would prove little. */
+const expected = [
+  ...['post', 'capture', 'void', 'reverse', 'bulk', 'update_account', 'close_account', 'reopen_account'],
+  ...['insufficient_funds', 'limit_exceeded', 'account_closed', 'reference_taken', 'entries_unbalanced'],
+  ...['transaction_not_pending', 'capture_exceeds_hold', 'already_reversed', 'entries_required', 'replayed'],
+  ...['balance', 'balance as_of', 'balance known_at', 'balance as_of known_at'],
+];
+
+afterAll(() => {
+  const all = [...met].sort((a, b) => b[1] - a[1]);
+  console.log(`seed ${seed}: ${all.map(([outcome, count]) => `${outcome} ${count}`).join(', ')}`);
+  if (runs >= 40) expect(expected.filter((outcome) => !met.has(outcome))).toEqual([]);
+});

@@ -102,4 +102,6 @@ grant select, insert, update on tenants.tenant to lattice_app;
 grant select, insert on tenants.asset to lattice_app;
 grant select, insert, update on access.api_key to lattice_app;
 grant select on access.key to lattice_app;
-grant select on tenants.tenant, tenants.asset to lattice_read;
+grant select on tenants.asset to lattice_read;
+grant select (tenant_id, slug, name, mode, status, template, currency, owner_key_id, opening_assets, created_at, updated_at)
+on tenants.tenant to lattice_read;

@@ -1,16 +1,13 @@
 // Who may call what: each role at each route. The table is written by hand; a route that is not in it fails the test.
-import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { readConfig } from '../../../src/config.ts';
+import { createUnstartedModules } from '../../../scripts/openapi.ts';
 import { platform_tenant_id } from '../../../src/db.ts';
-import { createLogger } from '../../../src/log.ts';
 import type { RoleName } from '../../../src/modules/access/index.ts';
 import { permissionsOf } from '../../../src/modules/access/roles.ts';
 import { RoleNameSchema } from '../../../src/modules/access/schema.ts';
-import { createModules } from '../../../src/modules.ts';
 import { aKey, aTenant } from '../../support/factories.ts';
-import { serverEnvironment, startServer } from '../../support/server.ts';
+import { startServer } from '../../support/server.ts';
 
 const server = await startServer();
 
@@ -70,14 +67,7 @@ const missing: Record<string, string> = {
   currency: 'POINTS',
 };
 
-const modules = createModules({
-  config: readConfig(serverEnvironment()),
-  database: server.database,
-  logger: createLogger('warn'),
-  metrics: new Registry(),
-  draining: new AbortController().signal,
-});
-const routes = modules.flatMap((module) => module.routes);
+const routes = createUnstartedModules().flatMap((module) => module.routes);
 const roles = RoleNameSchema.options;
 
 const ProblemSchema = z.looseObject({ code: z.string(), required_permission: z.string().optional() });

@@ -1,10 +1,11 @@
 // What a handler gets, parsed by its route's schemas. All wrong fields of path, query and body are named in one answer.
 import { z } from 'zod';
+import { Problem } from '../errors.ts';
 import type { Input, Principal, Route } from '../route.ts';
 import { mediaType } from './body.ts';
 import type { Exchange } from './exchange.ts';
-import { parseJson, parseNdjson } from './json.ts';
-import { shapeProblem } from './problem.ts';
+import { parseJson, parseNdjson, textFault } from './json.ts';
+import { type Misshapen, shapeProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
 
 /** of a route that declares no query or no body */
@@ -21,12 +22,13 @@ export function parseInput(
 ): Input {
   const media = mediaType(exchange.request, body, route.kind === 'post' && route.ndjson === true);
   const value = media === null ? undefined : media === 'json' ? parseJson(body) : parseNdjson(body);
-  const faults: { pointer: string; error: z.ZodError }[] = [];
+  checkText(params);
+  const faults: Misshapen[] = [];
   const parse = (schema: z.ZodType | undefined, pointer: string, given: unknown): unknown => {
     if (schema === undefined) return undefined;
     const parsed = schema.safeParse(given);
     if (parsed.success) return parsed.data;
-    faults.push({ pointer, error: parsed.error });
+    faults.push({ pointer, given, error: parsed.error });
     return undefined;
   };
   const input: Input = {
@@ -39,4 +41,14 @@ export function parseInput(
   };
   if (faults.length > 0) throw shapeProblem(faults);
   return input;
+}
+
+/** `%00` in a path is text that no id or code contains, and that Postgres refuses to compare. */
+function checkText(params: Record<string, string>): void {
+  for (const [name, value] of Object.entries(params)) {
+    const fault = textFault(value);
+    if (fault === null) continue;
+    const pointer = `#/path/${name}`;
+    throw new Problem('invalid_request', `${pointer}: ${fault.detail}`, { errors: [{ pointer, ...fault }] });
+  }
 }

@@ -34,14 +34,22 @@ export function renderProblem(problem: Problem, instance: string, request_id: st
   return JSON.stringify(problemDocument(problem, instance, request_id));
 }
 
+/** A part of a request that its schema has refused. */
+export interface Misshapen {
+  /** of the part: `#`, `#/query` or `#/path` */
+  pointer: string;
+  given: unknown;
+  error: z.ZodError;
+}
+
 /** `invalid_request` with one error per field, or the problem that a refinement asks for. */
-export function shapeProblem(parts: { pointer: string; error: z.ZodError }[]): Problem {
+export function shapeProblem(parts: Misshapen[]): Problem {
   const faults: FieldError[] = [];
-  for (const { pointer, error } of parts) {
+  for (const { pointer, given, error } of parts) {
     for (const issue of error.issues) {
       const code = issue.code === 'custom' ? issue.params?.problem : undefined;
       if (isProblemCode(code)) return new Problem(code, issue.message);
-      addFaults(issue, pointer, faults);
+      addFaults(issue, pointer, given, faults);
     }
   }
   const errors = faults.slice(0, max_field_errors);
@@ -54,8 +62,13 @@ function isProblemCode(code: unknown): code is ProblemCode {
   return typeof code === 'string' && Object.hasOwn(problems, code);
 }
 
-function addFaults(issue: z.core.$ZodIssue, root: string, faults: FieldError[]): void {
+function addFaults(issue: z.core.$ZodIssue, root: string, given: unknown, faults: FieldError[]): void {
   const pointer = [root, ...issue.path.map(pointerSegment)].join('/');
+  const value = issue.path.reduce(memberOf, given);
+  if (value === undefined && issue.code !== 'custom') {
+    faults.push({ pointer, code: 'required', detail: 'the field is required' });
+    return;
+  }
   switch (issue.code) {
     case 'unrecognized_keys':
       for (const name of issue.keys) {
@@ -72,19 +85,13 @@ function addFaults(issue: z.core.$ZodIssue, root: string, faults: FieldError[]):
         .filter((errors) => errors.length > 0)
         .sort((a, b) => depthOf(b) - depthOf(a) || a.length - b.length);
       if (closest === undefined) break;
-      for (const inner of closest) addFaults(inner, pointer, faults);
+      for (const inner of closest) addFaults(inner, pointer, value, faults);
       return;
     }
     case 'invalid_key':
     case 'invalid_element':
-      for (const inner of issue.issues) addFaults({ ...inner, path: [] }, pointer, faults);
+      for (const inner of issue.issues) addFaults({ ...inner, path: [] }, pointer, value, faults);
       return;
-    case 'invalid_type':
-      if (issue.input === undefined && /received undefined$/.test(issue.message)) {
-        faults.push({ pointer, code: 'required', detail: 'the field is required' });
-        return;
-      }
-      break;
   }
   const own_code = issue.code === 'custom' ? issue.params?.code : undefined;
   faults.push({
@@ -92,6 +99,11 @@ function addFaults(issue: z.core.$ZodIssue, root: string, faults: FieldError[]):
     code: typeof own_code === 'string' ? own_code : issue.code === 'custom' ? 'invalid_value' : issue.code,
     detail: issue.message,
   });
+}
+
+function memberOf(value: unknown, name: PropertyKey): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+  return Reflect.get(value, name);
 }
 
 function depthOf(issues: z.core.$ZodIssue[]): number {

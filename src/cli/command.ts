@@ -57,7 +57,7 @@ const everywhere = z.object({
 const PropertySchema = z.looseObject({
   type: z.string().optional(),
   description: z.string().optional(),
-  default: z.unknown(),
+  default: z.unknown().optional(),
   enum: z.array(z.string()).optional(),
 });
 

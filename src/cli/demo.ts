@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { postProcessorMonth } from '../../examples/processor-month/post.ts';
 import { type Actor, type Database, platform_tenant_id, system_actor_id } from '../db.ts';
 import { Problem } from '../errors.ts';
 import { decodeId, encodeId, idSchema, newUuid } from '../id.ts';
@@ -75,6 +74,8 @@ async function createOwnerKey(database: Database, tenant_id: string): Promise<st
 
 /** Answers how many transactions this start added. */
 export async function loadDemoMonth(url: string, demo: Demo): Promise<{ rows: number; posted: number }> {
+  // Only where a demo is made: the production image has no examples.
+  const { postProcessorMonth } = await import('../../examples/processor-month/post.ts');
   const lines: string[] = [];
   const month = await postProcessorMonth({ url, api_key: demo.api_key, log: (line) => lines.push(line) });
   if (month.differences > 0)

@@ -3,7 +3,8 @@ import type { Config } from '../config.ts';
 import { Database, platform_tenant_id, system_actor_id } from '../db.ts';
 import { encodeId, idSchema, newUuid } from '../id.ts';
 import { createLogger } from '../log.ts';
-import { createKey } from '../modules/access/index.ts';
+import { createKey, type RoleName } from '../modules/access/index.ts';
+import { findTenantBySlug } from '../modules/tenants/index.ts';
 import { api_options, openApi } from './api.ts';
 import { command, UsageError } from './command.ts';
 import { withPostgres } from './postgres.ts';
@@ -35,6 +36,10 @@ export const keyCreateCommand = command({
       .describe(
         'a key that administers tenants, written to the database of DATABASE_URL or of the data directory',
       ),
+    tenant: z
+      .string()
+      .optional()
+      .describe('slug of a tenant that has lost its owner key: the key is written to the database likewise'),
     ...api_options,
   }),
   run: async ({ input, config, output }) => {
@@ -42,9 +47,13 @@ export const keyCreateCommand = command({
     if (input.platform === (role !== undefined)) {
       throw new UsageError('give --role for a key of your tenant, or --platform for one of the platform');
     }
-    const created = input.platform
-      ? await createPlatformKey(config, name, expires_at)
-      : await openApi(input, config).post('/v1/keys', { name, role, expires_at }, CreatedSchema);
+    if (input.platform && input.tenant !== undefined) {
+      throw new UsageError('give --tenant or --platform, not both');
+    }
+    const created =
+      input.platform || input.tenant !== undefined
+        ? await writeKey(config, input.tenant ?? null, { name, role: role ?? 'platform', expires_at })
+        : await openApi(input, config).post('/v1/keys', { name, role, expires_at }, CreatedSchema);
     output.line(`key      ${created.id} (${created.name}, ${created.role})`);
     output.line(`api key  ${created.api_key}`);
     output.line('The key is shown this once: keep it where secrets are kept.');
@@ -53,8 +62,17 @@ export const keyCreateCommand = command({
   },
 });
 
-/** The first platform key cannot come from the API, which asks for one: it comes from whoever may log in as lattice_app. */
-function createPlatformKey(config: Config, name: string, expires_at: string | null) {
+interface NewKey {
+  name: string;
+  role: RoleName;
+  expires_at: string | null;
+}
+
+/**
+ * Past the API, which asks for a key, by whoever may log in as lattice_app: the first key of the platform, or one for a tenant that
+ * has none left. The tenant's log says that the system made it.
+ */
+function writeKey(config: Config, slug: string | null, key: NewKey) {
   const logger = createLogger('warn');
   return withPostgres(config, logger, async ({ app_url }) => {
     const database = new Database({
@@ -63,16 +81,13 @@ function createPlatformKey(config: Config, name: string, expires_at: string | nu
       application_name: 'lattice key create',
       logger,
     });
-    const actor = {
-      tenant_id: platform_tenant_id,
-      actor_id: system_actor_id,
-      request_id: encodeId('request', newUuid()),
-    };
+    const request_id = encodeId('request', newUuid());
+    const platform = { tenant_id: platform_tenant_id, actor_id: system_actor_id, request_id };
     try {
-      const { key, api_key } = await database.transaction(actor, (tx) =>
-        createKey(tx, { name, role: 'platform', expires_at }),
-      );
-      return { ...key, api_key };
+      const tenant = slug === null ? null : await database.read(platform, (tx) => findTenantBySlug(tx, slug));
+      const actor = { ...platform, tenant_id: tenant?.id ?? platform_tenant_id };
+      const created = await database.transaction(actor, (tx) => createKey(tx, key));
+      return { ...created.key, api_key: created.api_key };
     } finally {
       await database.end();
     }

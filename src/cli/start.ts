@@ -76,7 +76,7 @@ export const startCommand = command({
     if (stopping.signal.reason instanceof Error && stopping.signal.reason.name !== 'AbortError') {
       throw stopping.signal.reason;
     }
-    output.line('Stopped.');
+    tell(boot, output, 'Stopped.');
     return 0;
   },
 });
@@ -213,6 +213,11 @@ function welcome({ url, demo, data_directory }: Started, took: string): string[]
   ];
 }
 
+function tell({ config, logger }: Boot, output: Output, text: string): void {
+  if (config.NODE_ENV === 'production') logger.info(text);
+  else output.line(text);
+}
+
 /** The first SIGTERM or Ctrl-C stops with grace, a second one at once: Postgres then shuts down by itself. */
 function listenToSignals(boot: Boot, output: Output): void {
   let first_at: number | null = null;
@@ -227,7 +232,7 @@ function listenToSignals(boot: Boot, output: Output): void {
         process.exit(128 + number);
       }
       first_at = performance.now();
-      output.line('Stopping: requests under way finish; once more stops at once.');
+      tell(boot, output, 'Stopping: requests under way finish; once more stops at once.');
       boot.stopping.abort();
     });
   }

@@ -1,6 +1,6 @@
 // API keys: created, rotated, revoked. The secret is in the answer to the creation and nowhere else.
 import { z } from 'zod';
-import { type Database, platform_tenant_id, queries, system_actor_id, type Tx } from '../../db.ts';
+import { queries, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { decodeId, encodeId } from '../../id.ts';
 import type { PageRequest } from '../../page.ts';
@@ -48,16 +48,6 @@ export async function createKey(tx: Tx, key: NewKey): Promise<{ key: Key; api_ke
   const { mode } = await findTenant(tx, tx.actor.tenant_id);
   const { id, secret_hash, api_key } = newApiKey(mode, key.id);
   return { key: await addKey(tx, { ...key, id, secret_hash }), api_key };
-}
-
-/** A key for those who administer tenants, from whoever runs the process: the first one can come from nowhere else. */
-export async function createPlatformKey(
-  database: Database,
-  request_id: string,
-  name: string,
-): Promise<{ key: Key; api_key: string }> {
-  const actor = { tenant_id: platform_tenant_id, actor_id: system_actor_id, request_id };
-  return database.transaction(actor, (tx) => createKey(tx, { name, role: 'platform' }));
 }
 
 /** A key whose secret was made elsewhere. Errors: `invalid_request` when it would have expired already. */

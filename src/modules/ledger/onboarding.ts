@@ -5,7 +5,7 @@
 // and writes its first events, assets, owner key and accounts, or nothing. A crash in between leaves a tenant that is `opening`;
 // repeating the request, or the next start of a process, opens it.
 import { z } from 'zod';
-import { type Actor, type Database, platform_tenant_id, system_actor_id } from '../../db.ts';
+import { type Database, platform_tenant_id, system_actor_id } from '../../db.ts';
 import { decodeId, encodeId, idSchema, newUuid } from '../../id.ts';
 import { type Reply, type Route, writeRoute } from '../../route.ts';
 import { addKey, CreatedKeySchema, newApiKey } from '../access/index.ts';
@@ -79,17 +79,6 @@ async function beginTenant(tx: Parameters<typeof createTenant>[0], tenant: NewTe
     ...renderTenant({ ...row, status: 'active' }),
     owner_key: { id: encodeId('key', owner_key.id), api_key },
   };
-}
-
-/** A tenant that is ready to post, for whoever runs the process: as the route, without a key of a request. */
-export async function openTenant(
-  database: Database,
-  actor: Actor,
-  tenant: z.input<typeof NewTenantSchema>,
-): Promise<OpenedTenant> {
-  const opened = await database.transaction(actor, (tx) => beginTenant(tx, NewTenantSchema.parse(tenant)));
-  await openBooks(database, decodeId('tenant', opened.id, '#/id'));
-  return opened;
 }
 
 const AnswerSchema = z.object({ id: idSchema('tenant') });

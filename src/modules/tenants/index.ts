@@ -8,19 +8,15 @@ export {
   NameSchema,
   NewAssetSchema,
   SlugSchema,
-  type TemplateName,
   TemplateNameSchema,
-  type Tenant,
   TenantSchema,
 } from './schema.ts';
 export {
   createTenant,
   findTenant,
+  findTenantBySlug,
   listOpening,
   listTenants,
   maybeOpenTenant,
-  maybeTenantBySlug,
-  type Opening,
   renderTenant,
-  type TenantRow,
 } from './tenants.ts';

@@ -142,9 +142,11 @@ export async function lockTenant(tx: Tx, id: string): Promise<TenantRow> {
   return findOtherTenant(tx, id);
 }
 
-/** By the name that people use; null when there is none. */
-export async function maybeTenantBySlug(tx: Tx, slug: string): Promise<TenantRow | null> {
-  return tx.maybe(sql.tenant_find_by_slug, { slug }, RowSchema);
+/** By the name that people use, in a transaction of the platform. Errors: `not_found`. */
+export async function findTenantBySlug(tx: Tx, slug: string): Promise<TenantRow> {
+  const row = await tx.maybe(sql.tenant_find_by_slug, { slug }, RowSchema);
+  if (row === null) throw notFound();
+  return row;
 }
 
 /** In the order of their creation; the platform's own is not among them. */

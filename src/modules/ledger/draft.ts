@@ -2,6 +2,7 @@
 // What only the database can know (keys, references, limits) is decided in ledger.post_transactions.
 import { Problem } from '../../errors.ts';
 import { hash16 } from '../../hash.ts';
+import { addSeconds, compareInstants } from '../../instant.ts';
 import { fitsAmount } from '../../money.ts';
 import type { ResolvedAccount } from './account_cache.ts';
 import type { Direction, EntryRequest, TransactionRequest } from './transaction_schema.ts';
@@ -210,18 +211,13 @@ export function draftPosting(
   resolve: Resolve,
   request: TransactionRequest,
   ids: { transaction_id: string; actor: string },
-  now_ms: number,
+  now: string | null,
 ): Draft {
   const status = request.status ?? 'posted';
   const entries = resolveEntries(resolve, request.entries, status);
   checkBalance(entries);
   checkAccounts(entries);
-  const expires_at = expiryOf(request, now_ms);
-  if (expires_at !== null && Date.parse(expires_at) <= now_ms) {
-    throw new Problem('expiry_in_past', `The hold would have expired at ${expires_at}`, {
-      errors: [{ pointer: '#/expires_at', code: 'expiry_in_past', detail: 'lies in the past' }],
-    });
-  }
+  const expires_at = expiryOf(request, now);
   const total = status === 'pending' ? singleTotal(entries) : null;
   const held = total === null ? '' : `"captured":"0","remaining":"${total}",`;
   const description = request.description ?? null;
@@ -243,9 +239,21 @@ export function draftPosting(
   };
 }
 
-function expiryOf(request: TransactionRequest, now_ms: number): string | null {
-  if (request.expires_in_seconds !== undefined) {
-    return new Date(now_ms + request.expires_in_seconds * 1_000).toISOString().replace(/\.?0+Z$/, 'Z');
+/** When a hold ends; `now` is the database's clock. Errors: `expiry_in_past`. */
+function expiryOf(request: TransactionRequest, now: string | null): string | null {
+  const { expires_at = null, expires_in_seconds } = request;
+  if (expires_at === null && expires_in_seconds === undefined) return null;
+  if (now === null) throw new Error('a hold that expires needs the time');
+  if (expires_in_seconds !== undefined) return addSeconds(now, expires_in_seconds);
+  if (expires_at !== null && compareInstants(expires_at, now) <= 0) {
+    throw new Problem('expiry_in_past', `The hold would have expired at ${expires_at}`, {
+      errors: [{ pointer: '#/expires_at', code: 'expiry_in_past', detail: 'lies in the past' }],
+    });
   }
-  return request.expires_at ?? null;
+  return expires_at;
+}
+
+/** Whether drafting this needs the time: of the database, as the hold ends by its clock. */
+export function hasExpiry(request: TransactionRequest): boolean {
+  return (request.expires_at ?? null) !== null || request.expires_in_seconds !== undefined;
 }

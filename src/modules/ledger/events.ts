@@ -1,14 +1,7 @@
 // What the ledger says in the tenant's log about transactions. The subject is the transaction.
 import { z } from 'zod';
 import type { EventKind } from '../../event.ts';
-import { EntrySchema, TransactionSchema } from './transaction_schema.ts';
-
-const FactsSchema = TransactionSchema.omit({
-  id: true,
-  position: true,
-  recorded_at: true,
-  effective_at: true,
-}).meta({ id: 'TransactionFacts' });
+import { EntrySchema, TransactionFactsSchema } from './transaction_schema.ts';
 
 const endedSchema = (status: 'voided' | 'expired') =>
   z.object({
@@ -21,13 +14,13 @@ export const transaction_events: EventKind[] = [
     type: 'ledger.transaction_posted',
     subject: 'transaction',
     description: 'Money moved: a posting, a capture (`captures`) or a reversal (`reverses`)',
-    data: FactsSchema,
+    data: TransactionFactsSchema,
   },
   {
     type: 'ledger.transaction_held',
     subject: 'transaction',
     description: 'Money is held until it is captured, voided or expires',
-    data: FactsSchema,
+    data: TransactionFactsSchema,
   },
   {
     type: 'ledger.transaction_voided',

@@ -121,7 +121,7 @@ function endHold(resolve: Resolve, hold: StoredTransaction, kind: 'void' | 'expi
     metadata: {},
     target: target(hold, kind, true, kind === 'void' ? hold.expires_at : null),
     limits_apply: false,
-    answer: renderTransaction(hold, { ...transactionState(hold, ''), status: past, remaining: 0n }),
+    answer: renderTransaction(hold, { ...transactionState(hold, null), status: past, remaining: 0n }),
   };
 }
 
@@ -135,13 +135,13 @@ export function draftReversal(
   const id = encodeId('transaction', original.id);
   if (original.type !== 'ledger.transaction_posted') {
     throw new Problem('transaction_not_posted', `${id} is a hold; reverse its captures`, {
-      extras: { captured_by: transactionState(original, '').captured_by },
+      extras: { captured_by: transactionState(original, null).captured_by },
     });
   }
   const lines = leftLines(resolve, original, 'posted');
   if (lines.every((line) => line.left === 0n)) {
     throw new Problem('already_reversed', `${id} is reversed in full`, {
-      extras: { reversed_by: transactionState(original, '').reversed_by },
+      extras: { reversed_by: transactionState(original, null).reversed_by },
     });
   }
   const entries = takeAmount(lines, request.amount, 'reversal_exceeds_transaction').map((entry) => ({

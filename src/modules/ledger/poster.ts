@@ -9,11 +9,11 @@ import { Problem, problemDocument } from '../../errors.ts';
 import { encodeId, newUuid } from '../../id.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { Command, Order, Outcome } from './command.ts';
-import { type Draft, draftPosting, type Resolve } from './draft.ts';
+import { type Draft, draftPosting, hasExpiry, type Resolve } from './draft.ts';
 import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
 import { type BatchCommand, type BatchResult, effectsOf, postBatch } from './posting_batch.ts';
 import { renderRecorded, type StoredTransaction } from './stored_transaction.ts';
-import { loadAnswers, loadTransactions } from './transactions.ts';
+import { loadAnswers, loadTransactions, readClock } from './transactions.ts';
 
 /** One commit costs about as much as a few hundred commands; larger batches only add to everybody's wait. */
 const max_batch_commands = 500;
@@ -241,6 +241,8 @@ export class Poster {
     commands: Command[],
     atomic: boolean,
   ): Promise<{ steps: Step[]; accounts_position: number }> {
+    const expiring = commands.some(({ order }) => order.kind === 'post' && hasExpiry(order.request));
+    const now = expiring ? await readClock(this.#database) : null;
     const target_ids = commands.flatMap(({ order }) => ('target_id' in order ? [order.target_id] : []));
     const targets = await loadTransactions(this.#database, tenant_id, [...new Set(target_ids)]);
     const references = commands.flatMap(({ order }) => accountReferences(order));
@@ -249,9 +251,8 @@ export class Poster {
     }
     await this.#accounts.load(tenant_id, references);
     const resolve: Resolve = (reference) => this.#accounts.resolve(tenant_id, reference);
-    const now_ms = Date.now();
     const steps = commands.map((command) => {
-      const step = prepareStep(command, resolve, targets, now_ms);
+      const step = prepareStep(command, resolve, targets, now);
       // Within an atomic group a later command sees what an earlier one does to their common target.
       if (atomic && step.draft !== null) advanceTarget(targets, step.draft);
       return step;
@@ -414,13 +415,13 @@ function prepareStep(
   command: Command,
   resolve: Resolve,
   targets: Map<string, StoredTransaction>,
-  now_ms: number,
+  now: string | null,
 ): Step {
   const { order, origin } = command;
   const step = { command, draft: null, answer: null, problem: null, rejection: null };
   if (order.kind === 'answer') return { ...step, answer: { status: order.status, body: order.body } };
   try {
-    const draft = draftOrder(order, resolve, targets, encodeId('key', origin.actor_id), now_ms);
+    const draft = draftOrder(order, resolve, targets, encodeId('key', origin.actor_id), now);
     return { ...step, draft, answer: draft.answer === null ? null : { status: 200, body: draft.answer } };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -434,10 +435,10 @@ function draftOrder(
   resolve: Resolve,
   targets: Map<string, StoredTransaction>,
   actor: string,
-  now_ms: number,
+  now: string | null,
 ): Draft {
   const ids = { transaction_id: newUuid(), actor };
-  if (order.kind === 'post') return draftPosting(resolve, order.request, ids, now_ms);
+  if (order.kind === 'post') return draftPosting(resolve, order.request, ids, now);
   const target = targets.get(order.target_id);
   if (target === undefined) {
     const detail = 'There is no such transaction';

@@ -1,7 +1,8 @@
 // A transaction as the log has it, with what happened to it since, and its two renderings: as it was answered, and as it is now.
 import { z } from 'zod';
 import { encodeId } from '../../id.ts';
-import { DirectionSchema, type Transaction, TransactionSchema } from './transaction_schema.ts';
+import { compareInstants } from '../../instant.ts';
+import { DirectionSchema, type Transaction, TransactionFactsSchema } from './transaction_schema.ts';
 
 const LinkSchema = z.object({
   number: z.int(),
@@ -36,19 +37,9 @@ export const StoredTransactionSchema = z
     /** the database's clock when the row was read */
     observed_at: z.string(),
   })
-  .transform((row) => ({ ...row, facts: FactsSchema.parse(JSON.parse(row.data)) }))
+  .transform((row) => ({ ...row, facts: TransactionFactsSchema.parse(JSON.parse(row.data)) }))
   .transform((row) => ({ ...row, expires_at: row.facts.expires_at }));
 export type StoredTransaction = z.infer<typeof StoredTransactionSchema>;
-
-/** What the event says: everything but what its columns say. */
-export const FactsSchema = TransactionSchema.omit({
-  id: true,
-  position: true,
-  recorded_at: true,
-  effective_at: true,
-}).extend({
-  expires_at: z.string().nullable(),
-});
 
 export interface TransactionState {
   status: Transaction['status'];
@@ -62,8 +53,8 @@ export interface TransactionState {
   reversed_by: string[];
 }
 
-/** What the transaction is at an instant (RFC 3339; empty when expiry does not matter). */
-export function transactionState(stored: StoredTransaction, now: string): TransactionState {
+/** What the transaction is at an instant (RFC 3339; null when expiry does not matter). */
+export function transactionState(stored: StoredTransaction, now: string | null): TransactionState {
   const by = (kind: 'capture' | 'reversal') =>
     stored.links.flatMap((link) =>
       link.kind === kind && link.by_transaction_id !== null
@@ -82,17 +73,10 @@ export function transactionState(stored: StoredTransaction, now: string): Transa
   const held = sum('pending', true) + sum('pending', false);
   const ends = { capture: 'posted', void: 'voided', expiry: 'expired', reversal: 'posted' } as const;
   if (last !== undefined) return { ...shared, status: ends[last.kind], captured, remaining: 0n };
-  // Canonical instants of the same length of seconds compare as text once their fractions are padded.
-  if (stored.expires_at !== null && now !== '' && padded(stored.expires_at) <= padded(now)) {
+  if (stored.expires_at !== null && now !== null && compareInstants(stored.expires_at, now) <= 0) {
     return { ...shared, status: 'expired', captured, remaining: 0n };
   }
   return { ...shared, status: 'pending', captured, remaining: held };
-}
-
-/** `2026-11-20T09:00:00.5Z` → `2026-11-20T09:00:00.500000`, whose order as text is the order in time. */
-function padded(instant: string): string {
-  const [seconds = '', fraction = ''] = instant.slice(0, -1).split('.');
-  return `${seconds}.${fraction.padEnd(6, '0')}`;
 }
 
 /**

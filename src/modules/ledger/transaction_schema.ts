@@ -190,7 +190,10 @@ export type BulkItem =
 /** What is documented. At runtime each item is checked by itself, so that a wrong one does not hurt the others. */
 export const BulkRequestSchema = z
   .strictObject({
-    atomic: z.boolean().meta({ description: 'All or nothing; `false` posts each item on its own' }),
+    atomic: z
+      .boolean()
+      .optional()
+      .meta({ description: 'All or nothing, which is the default; `false` posts each item on its own' }),
     transactions: z
       .array(
         z
@@ -255,6 +258,14 @@ export const TransactionSchema = z
   })
   .meta({ id: 'Transaction' });
 export type Transaction = z.infer<typeof TransactionSchema>;
+
+/** What a transaction's event says: all but what its columns say. */
+export const TransactionFactsSchema = TransactionSchema.omit({
+  id: true,
+  position: true,
+  recorded_at: true,
+  effective_at: true,
+}).meta({ id: 'TransactionFacts' });
 
 export const BulkResultSchema = z
   .object({

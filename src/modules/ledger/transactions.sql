@@ -16,3 +16,6 @@ from ledger.list_transactions(
 -- name: transaction_recorded_at_position
 select subject_id as id, position, data, effective_at, recorded_at
 from log.find_event($tenant_id, $position);
+
+-- name: clock_read
+select clock_timestamp() as now;

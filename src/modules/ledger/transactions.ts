@@ -20,6 +20,7 @@ const sql = queries(
   'transaction_list',
   'answer_list',
   'transaction_recorded_at_position',
+  'clock_read',
 );
 
 const day_ms = 24 * 3_600 * 1_000;
@@ -105,6 +106,13 @@ export async function renderStored(
   );
   if (recorded === undefined) throw new Error(`the event at ${position} is missing`);
   return renderRecorded(recorded);
+}
+
+/** The database's clock. */
+export async function readClock(database: Database): Promise<string> {
+  const [row] = await database.call(sql.clock_read, {}, z.object({ now: z.string() }));
+  if (row === undefined) throw new Error('the database does not know the time');
+  return row.now;
 }
 
 const ListedSchema = z.object({ id: z.string(), position: z.number() });

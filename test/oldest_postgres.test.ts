@@ -1,6 +1,6 @@
 // The oldest PostgreSQL that is supported. Every other test runs on the embedded one, which is the newest.
 import { existsSync } from 'node:fs';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { sessionRefusal } from '../src/cli/postgres.ts';
 import { openServer } from '../src/cli/server.ts';
@@ -8,6 +8,7 @@ import { readConfig } from '../src/config.ts';
 import { createLogger } from '../src/log.ts';
 import { Client } from './support/client.ts';
 import { startCluster } from './support/cluster.ts';
+import { atEnd } from './support/database.ts';
 import { anAccount, aTenant, aTransaction } from './support/factories.ts';
 import { createTemplate, template_database } from './support/template.ts';
 
@@ -32,12 +33,12 @@ test.each(is_here ? [15] : [])(
   'PostgreSQL %i migrates, posts, holds, refuses and balances',
   async (major) => {
     const cluster = await startCluster({ durable: true, programs });
-    afterAll(() => cluster.stop());
+    atEnd(() => cluster.stop());
     await createTemplate(cluster);
     const app_url = cluster.url('lattice_app', template_database);
     const config = readConfig({ NODE_ENV: 'test', DATABASE_URL: app_url, LOG_LEVEL: 'warn', PORT: '0' });
     const server = await openServer(config, app_url, createLogger(config.LOG_LEVEL));
-    afterAll(() => server.close());
+    atEnd(() => server.close());
     const url = await server.listen(config.HOST, config.PORT);
 
     const VersionSchema = z.object({ major: z.number() });

@@ -68,6 +68,13 @@ export async function asRole<Row extends z.ZodType>(
   }
 }
 
+const endings: (() => Promise<unknown>)[] = [];
+
+/** Runs when the file is done, the latest first, before the leak checks; wherever it is called, be it in a hook or a test. */
+export function atEnd(ending: () => Promise<unknown>): void {
+  endings.push(ending);
+}
+
 const LeakSchema = z.object({ leak: z.string() });
 
 async function leaks(text: string): Promise<string[]> {
@@ -75,8 +82,9 @@ async function leaks(text: string): Promise<string[]> {
   return result.rows.map((row) => LeakSchema.parse(row).leak);
 }
 
-// Registered first, so it runs last: what a test file opened is closed by then.
+// Registered first, so it runs last: what the file's own hooks close is closed by then.
 afterAll(async () => {
+  for (const ending of endings.toReversed()) await ending();
   const open = await leaks(`
     select format('a transaction is still open (%s): %s', state, query) as leak
     from pg_stat_activity where datname = $1 and state like 'idle in transaction%'

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import { freePort } from '../../src/embedded/postmaster.ts';
 import { Client } from './client.ts';
+import { atEnd } from './database.ts';
 import { serverEnvironment } from './server.ts';
 import { root } from './source.ts';
 import { waitFor } from './wait.ts';
@@ -52,7 +52,7 @@ export async function startProcess(
     if (isRunning(child)) child.kill(signal);
     return gone;
   };
-  afterAll(async () => {
+  atEnd(async () => {
     await end('SIGKILL');
     await rm(data_directory, { recursive: true, force: true });
   });

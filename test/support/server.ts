@@ -1,11 +1,10 @@
 // The product as a server in this process: all of it but the process, on a free port and this file's database.
-import { afterAll } from 'vitest';
 import { openServer } from '../../src/cli/server.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db.ts';
 import { createLogger } from '../../src/log.ts';
 import { Client } from './client.ts';
-import { databaseUrl } from './database.ts';
+import { atEnd, databaseUrl } from './database.ts';
 
 export interface TestServer {
   url: string;
@@ -39,6 +38,6 @@ export async function startServer(environment: Record<string, string> = {}): Pro
     closing ??= server.close();
     return closing;
   };
-  afterAll(close);
+  atEnd(close);
   return { url, database: server.database, client: (api_key) => new Client(url, api_key), close };
 }

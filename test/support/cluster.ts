@@ -34,6 +34,14 @@ export interface ClusterOptions {
   programs?: string;
 }
 
+/** Starts Postgres again whenever it dies, as the service manager of a real machine does. */
+const supervised = [
+  'while ! [ -e stopping ]; do "$@"; done >postgres.log 2>&1 & loop=$!',
+  'read -r _; touch stopping',
+  'while kill -0 $loop; do kill -QUIT "$(head -n 1 data/postmaster.pid)"; sleep 0.05; done 2>/dev/null',
+  'rm -rf "$PWD"',
+].join('\n');
+
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const directory = await mkdtemp(join(tmpdir(), 'lattice-test-'));
   const user = findOsUser(null);
@@ -69,7 +77,9 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     ...(options.settings ?? []),
   ];
   // The shell waits for the end of its input, so Postgres and its files go when this process does, however it ends.
-  const script = '"$@" >postgres.log 2>&1 & read -r _; kill -QUIT $!; wait $!; rm -rf "$PWD"';
+  const script = options.durable
+    ? supervised
+    : '"$@" >postgres.log 2>&1 & read -r _; kill -QUIT $!; wait $!; rm -rf "$PWD"';
   const shell = spawn(
     '/bin/sh',
     [...['-c', script, 'sh', postgres, '-D', data], ...settings.flatMap((setting) => ['-c', setting])],

@@ -61,7 +61,8 @@ create table projection.balance_checkpoints_v (
   live_posted_credits numeric not null,
   live_pending_debits numeric not null,
   live_pending_credits numeric not null,
-  constraint balance_checkpoints_v_pkey primary key (tenant_id, account_id, position)
+  -- instants grow with positions, so this finds a checkpoint by either
+  constraint balance_checkpoints_v_pkey primary key (tenant_id, account_id, recorded_at, position)
 );
 
 -- The dated entries of an account, cut into blocks along the log: a block covers the positions after start_position up to

@@ -1,7 +1,7 @@
--- What the dated entries of an account recorded up to a position had brought by an instant: what had begun to count, and of the holds
+-- What the dated entries of an account recorded up to a position (known at p_known_at) had brought by an instant: what had begun to count, and of the holds
 -- what had ceased to (expired_…). Sums of a few dozen blocks and the entries after them, whatever the account's history.
 create or replace function ledger.dated_sums(
-  p_tenant_id uuid, p_account_id uuid, p_position bigint, p_instant timestamptz,
+  p_tenant_id uuid, p_account_id uuid, p_position bigint, p_known_at timestamptz, p_instant timestamptz,
   out posted_debits numeric, out posted_credits numeric, out pending_debits numeric, out pending_credits numeric,
   out expired_debits numeric, out expired_credits numeric
 )
@@ -78,7 +78,8 @@ begin
     offset 0
   ) counts
   where entry.tenant_id = p_tenant_id and entry.account_id = p_account_id
-    and entry.position > v_position and entry.position <= p_position and entry.recorded_at >= v_recorded_at
+    and entry.position > v_position and entry.position <= p_position
+    and entry.recorded_at >= v_recorded_at and entry.recorded_at <= p_known_at
     and (entry.effective_at <> entry.recorded_at or entry.expires_at is not null);
   posted_debits := posted_debits + v_sums.posted_debits;
   posted_credits := posted_credits + v_sums.posted_credits;

@@ -42,17 +42,22 @@ begin
 
   if p_known_position is null and p_known_at is null and p_as_of is null then
     position := v_head.position;
-    select * into v_sums from ledger.limited_balances(p_tenant_id, array[v_account.id]);
+    select * into v_sums from ledger.limited_balances(
+      p_tenant_id, array[v_account.id], greatest(clock_timestamp(), v_head.recorded_at)
+    );
   else
-    if p_known_position is not null then
-      position := least(p_known_position, v_head.position);
+    if p_known_at is not null then
+      position := log.position_at(p_tenant_id, p_known_at);
+    elsif p_known_position < v_head.position then
+      position := p_known_position;
       select event.recorded_at into v_known_at
       from log.event
-      where event.tenant_id = p_tenant_id and event.position = find_balance.position;
-    elsif p_known_at is not null then
-      position := log.position_at(p_tenant_id, p_known_at);
+      where event.tenant_id = p_tenant_id and event.position = p_known_position;
+      -- position 0
+      v_known_at := coalesce(v_known_at, '-infinity');
     else
       position := v_head.position;
+      v_known_at := v_head.recorded_at;
     end if;
     select * into v_sums from ledger.balance_at(p_tenant_id, v_account.id, find_balance.position, v_known_at, p_as_of);
   end if;

@@ -1,12 +1,12 @@
 -- Carries the balances of a tenant forward by at most p_limit positions, towards the head of its log, and moves the consumer `balances`
 -- there in the same transaction. One call is one statement, one transaction.
 --
--- Answers the position reached and the head; nulls when another process is at it.
+-- Answers what log.begin_slice says, and the position reached.
 -- Any slicing comes to the same rows: a checkpoint or a block ends at the position at which its account's count passes a multiple.
 --
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
 create or replace function projection.apply_balances(
-  p_tenant_id uuid, p_limit integer, out "position" bigint, out head_position bigint
+  p_tenant_id uuid, p_limit integer, out state text, out "position" bigint, out head_position bigint, out retry_ms integer
 )
 language plpgsql volatile
 set search_path = pg_catalog
@@ -17,42 +17,23 @@ as $$
 declare
   -- entries of an account between two of its checkpoints; a reader counts at most these itself
   c_checkpoint constant bigint := 256;
+  v_slice record;
   v_start bigint;
   v_start_at timestamptz;
   v_end_at timestamptz;
-  v_head record;
   v_batch record;
-  v_account_id uuid;
 begin
-  perform set_config('app.tenant_id', p_tenant_id::text, true);
-  select consumer.position, consumer.recorded_at into v_start, v_start_at
-  from log.consumer
-  where consumer.tenant_id = p_tenant_id and consumer.name = 'balances'
-  for update skip locked;
-  if not found then
-    insert into log.consumer (tenant_id, name, position, recorded_at, moved_at)
-    values (p_tenant_id, 'balances', 0, '-infinity', clock_timestamp())
-    on conflict do nothing
-    returning consumer.position, consumer.recorded_at into v_start, v_start_at;
-    if not found then
-      return;
-    end if;
-  end if;
-
-  select * into v_head from log.head(p_tenant_id);
-  head_position := v_head.position;
-  position := least(v_head.position, v_start + p_limit);
-  if position = v_start then
+  select * into v_slice from log.begin_slice(p_tenant_id, 'balances', p_limit);
+  state := v_slice.state;
+  position := v_slice.up_to_position;
+  head_position := v_slice.head_position;
+  retry_ms := v_slice.retry_ms;
+  if v_slice.state <> 'slice' then
     return;
   end if;
-  if position = v_head.position then
-    v_end_at := v_head.recorded_at;
-  else
-    select event.recorded_at into v_end_at
-    from log.event
-    where event.tenant_id = p_tenant_id and event.position = apply_balances.position
-      and event.recorded_at >= v_start_at and event.recorded_at <= v_head.recorded_at;
-  end if;
+  v_start := v_slice.after_position;
+  v_start_at := v_slice.after_at;
+  v_end_at := v_slice.up_to_at;
 
   with delta as materialized (
     select
@@ -90,11 +71,7 @@ begin
       p_tenant_id, delta.account_id, delta.posted_debits, delta.posted_credits, delta.pending_debits, delta.pending_credits, 0, 0,
       0, 0, 0, 0, delta.entry_count, 0
     from delta
-    where not exists (
-      select
-      from projection.balances_v balances
-      where balances.tenant_id = p_tenant_id and balances.account_id = delta.account_id
-    )
+    where not exists (select from updated where updated.account_id = delta.account_id)
     returning balances_v.account_id, balances_v.entry_count
   )
   select
@@ -134,8 +111,6 @@ begin
   ) sums
   where balances.tenant_id = p_tenant_id and balances.account_id = sums.account_id;
 
-  update log.consumer
-  set position = apply_balances.position, recorded_at = v_end_at, moved_at = clock_timestamp()
-  where consumer.tenant_id = p_tenant_id and consumer.name = 'balances';
+  perform log.end_slice(p_tenant_id, 'balances', apply_balances.position, v_end_at);
 end;
 $$;

@@ -72,7 +72,7 @@ export function createApp(context: Context, modules: Module[], options: AppOptio
     );
     const Allow = [...allowed, 'OPTIONS'].join(', ');
     if (exchange.method === 'OPTIONS') {
-      exchange.send(204, json, '', { Allow });
+      exchange.sendEmpty(204, { Allow });
       return;
     }
     const detail = `${exchange.method} is not one of ${Allow}`;

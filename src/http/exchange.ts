@@ -58,38 +58,45 @@ export class Exchange {
 
   /** Sends what a handler answered. */
   reply(reply: Reply): void {
-    const content_type = reply.status >= 400 ? problem_content_type : 'application/json';
-    this.send(reply.status, content_type, bodyText(reply.body), reply.headers);
+    const { status, headers } = reply;
+    const usual_type = status >= 400 ? problem_content_type : 'application/json';
+    this.send(status, headers?.['Content-Type'] ?? usual_type, bodyText(reply.body), headers);
+  }
+
+  /** Sends a head only. */
+  sendEmpty(status: 204, headers: Record<string, string>): void {
+    this.#write(status, [], '', 'latin1', headers);
   }
 
   send(status: number, content_type: string, body: string, more?: Record<string, string>): void {
+    const length_bytes = Buffer.byteLength(body);
+    // Text that is all ASCII goes out with its head in one write, and without being encoded.
+    const encoding = length_bytes === body.length ? 'latin1' : 'utf8';
+    this.#write(status, ['Content-Type', content_type, 'Content-Length', length_bytes], body, encoding, more);
+  }
+
+  #write(
+    status: number,
+    headers: (string | number)[],
+    body: string,
+    encoding: 'latin1' | 'utf8',
+    more: Record<string, string> = {},
+  ): void {
     const { response } = this;
     this.status = status;
     // The client has gone, or a stream has begun: there is nobody to answer.
     if (response.headersSent || response.destroyed) return;
-    const length_bytes = Buffer.byteLength(body);
-    const headers: (string | number)[] = [
-      'Content-Type',
-      content_type,
-      'Content-Length',
-      length_bytes,
-      'Request-Id',
-      this.request_id,
-      ...fixed_headers,
-    ];
+    headers.push('Request-Id', this.request_id, ...fixed_headers);
     if (this.rate_headers !== null) headers.push(...this.rate_headers);
-    if (more !== undefined) {
-      for (const name in more) {
-        const value = more[name];
-        if (value !== undefined) headers.push(name, value);
-      }
+    for (const name in more) {
+      const value = more[name];
+      if (value !== undefined && name !== 'Content-Type') headers.push(name, value);
     }
     const is_unread = hasLongRest(this.request);
     if (is_unread || this.closing) headers.push('Connection', 'close');
     response.writeHead(status, headers);
     if (is_unread) this.#endAfterLinger(body);
-    // Text that is all ASCII goes out with its head in one write, and without being encoded.
-    else response.end(body, length_bytes === body.length ? 'latin1' : 'utf8');
+    else response.end(body, encoding);
   }
 
   /** Closing with bytes unread would reset the connection and lose the answer on its way: so some of them are read and dropped first. */

@@ -1,0 +1,100 @@
+// The process dies after the commit and before the answer: the key resolves what became of the request.
+import { randomUUID } from 'node:crypto';
+import { kill } from 'node:process';
+import pg from 'pg';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { asSuperuser, databaseUrl } from '../support/database.ts';
+import { anAccount, aTenant } from '../support/factories.ts';
+import { startProcess, type TestProcess } from '../support/process.ts';
+import { waitFor } from '../support/wait.ts';
+
+const NothingSchema = z.looseObject({});
+const StoredSchema = z.object({ count: z.string() });
+
+/** Every commit that stores a key waits for this lock, as for a slow disk. */
+const commit_lock = 4_711;
+
+await asSuperuser(
+  NothingSchema,
+  `create function public.wait_at_commit() returns trigger language plpgsql as $$
+   begin perform pg_advisory_xact_lock_shared(${commit_lock}); return null; end $$`,
+);
+await asSuperuser(
+  NothingSchema,
+  `create constraint trigger wait_at_commit after insert on log.idempotency_key
+   deferrable initially deferred for each row execute function public.wait_at_commit()`,
+);
+
+/** Sends a request, and kills the process when Postgres has committed it but nobody has been told. */
+async function killBetweenCommitAndAnswer(process: TestProcess, send: () => Promise<unknown>): Promise<void> {
+  const holder = new pg.Client({ connectionString: databaseUrl('postgres') });
+  await holder.connect();
+  await holder.query('select pg_advisory_lock($1)', [commit_lock]);
+  const unanswered = send().then(
+    () => 'answered',
+    () => 'cut',
+  );
+  await waitFor('the commit waits', async () => {
+    const waiting = await asSuperuser(
+      StoredSchema,
+      `select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted`,
+      [commit_lock],
+    );
+    return waiting[0]?.count === '1';
+  });
+  const before = await storedKeys();
+  // Stopped, the process cannot answer; Postgres goes on.
+  kill(process.pid, 'SIGSTOP');
+  await holder.query('select pg_advisory_unlock($1)', [commit_lock]);
+  await waitFor('the commit is durable', async () => (await storedKeys()) === before + 1);
+  await process.end('SIGKILL');
+  await holder.end();
+  expect(await unanswered).toBe('cut');
+}
+
+async function storedKeys(): Promise<number> {
+  const [stored] = await asSuperuser(StoredSchema, 'select count(*) from log.idempotency_key');
+  return Number(stored?.count);
+}
+
+test('a committed change is answered from its key by the next process, and has happened once', async () => {
+  const tenant = await aTenant();
+  const key = randomUUID();
+  const account = { code: 'crash:1', type: 'liability', currency: 'EUR' };
+  const doomed = await startProcess();
+  await killBetweenCommitAndAnswer(doomed, () =>
+    doomed.client(tenant.api_key).post('/v1/accounts', account, { key }),
+  );
+  const successor = await startProcess();
+  const next = successor.client(tenant.api_key);
+  const answer = await next.post('/v1/accounts', account, { key });
+  expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([201, 'true']);
+  expect(answer.body).toEqual((await next.get('/v1/accounts/crash:1')).body);
+  expect((await next.post('/v1/accounts', account)).status).toBe(409);
+  await successor.end('SIGTERM');
+});
+
+test('a committed posting is answered from its key by the next process, with the bytes it would have had', async () => {
+  const tenant = await aTenant();
+  const key = randomUUID();
+  const doomed = await startProcess();
+  const api = doomed.client(tenant.api_key);
+  for (const code of ['crash:a', 'crash:b']) await anAccount(api, { code });
+  const transaction = {
+    entries: [
+      { account: 'crash:a', direction: 'debit', amount: '5' },
+      { account: 'crash:b', direction: 'credit', amount: '5' },
+    ],
+  };
+  await killBetweenCommitAndAnswer(doomed, () => api.post('/v1/transactions', transaction, { key }));
+  const successor = await startProcess();
+  const next = successor.client(tenant.api_key);
+  const answer = await next.post('/v1/transactions', transaction, { key });
+  expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([201, 'true']);
+  const again = await next.post('/v1/transactions', transaction, { key });
+  expect(again.text).toBe(answer.text);
+  const balance = await next.get('/v1/accounts/crash:b/balance');
+  expect(balance.body, successor.output()).toMatchObject({ posted: { credits: '5' } });
+  await successor.end('SIGTERM');
+});

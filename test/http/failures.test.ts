@@ -1,0 +1,60 @@
+// What goes wrong on our side: nothing leaks, it is logged once, and it can be retried.
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { asSuperuser } from '../support/database.ts';
+import { anAccount, aTenant } from '../support/factories.ts';
+import { startProcess } from '../support/process.ts';
+import { ProblemSchema } from './problems.ts';
+
+const process = await startProcess();
+const NothingSchema = z.looseObject({});
+
+test('an unexpected failure is an internal_error that says nothing, and one line in the log that says what', async () => {
+  const api = process.client((await aTenant()).api_key);
+  await anAccount(api, { code: 'fail:1' });
+  await asSuperuser(
+    NothingSchema,
+    `create function public.fail() returns trigger language plpgsql as $$ begin raise exception 'canary of the failure' using detail = 'row canary'; end $$`,
+  );
+  await asSuperuser(
+    NothingSchema,
+    'create trigger fail before insert on log.idempotency_key for each row execute function public.fail()',
+  );
+  const account = { code: 'fail:2', type: 'asset', currency: 'EUR' };
+  const failed = await api.post('/v1/accounts', account, { key: 'failing' });
+  await asSuperuser(NothingSchema, 'drop trigger fail on log.idempotency_key');
+  const problem = ProblemSchema.parse(failed.body);
+  expect(problem).toMatchObject({ status: 500, code: 'internal_error', retryable: true });
+  expect(failed.text).not.toContain('canary');
+  const lines = process
+    .output()
+    .split('\n')
+    .filter((line) => line.includes('canary'));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain(problem.request_id);
+  expect(lines[0]).toContain('canary of the failure');
+  expect(lines[0]).not.toContain('row canary');
+  // Nothing of it stayed, and the same request may be sent again.
+  expect((await api.get('/v1/accounts/fail:2')).status).toBe(404);
+  expect((await api.post('/v1/accounts', account, { key: 'failing' })).status).toBe(201);
+});
+
+test('a lost database is 503 with Retry-After, and comes back by itself', async () => {
+  const api = process.client((await aTenant()).api_key);
+  await anAccount(api, { code: 'lost:1' });
+  const [database] = await asSuperuser(z.object({ name: z.string() }), 'select current_database() as name');
+  await asSuperuser(
+    NothingSchema,
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'lattice'`,
+    [database?.name],
+  );
+  const answers = await Promise.all(Array.from({ length: 5 }, () => api.get('/v1/accounts/lost:1')));
+  for (const answer of answers) {
+    expect([200, 503]).toContain(answer.status);
+    if (answer.status === 503) {
+      expect(ProblemSchema.parse(answer.body)).toMatchObject({ code: 'unavailable', retryable: true });
+      expect(answer.headers.get('retry-after')).toBe('1');
+    }
+  }
+  expect((await api.get('/v1/accounts/lost:1')).status).toBe(200);
+});

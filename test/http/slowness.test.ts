@@ -1,0 +1,85 @@
+// Clients that are slow, or not speaking HTTP at all, hold nothing for long and learn why.
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { Registry } from 'prom-client';
+import { afterAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { readConfig } from '../../src/config.ts';
+import { createApp } from '../../src/http/app.ts';
+import { createHttpServer } from '../../src/http/server.ts';
+import { createLogger } from '../../src/log.ts';
+import { accessModule } from '../../src/modules/access/index.ts';
+import { database } from '../support/database.ts';
+import { aTenant } from '../support/factories.ts';
+import { serverEnvironment } from '../support/server.ts';
+import { waitFor } from '../support/wait.ts';
+import { openSocket, requestHead } from './socket.ts';
+
+const context = {
+  config: readConfig(serverEnvironment()),
+  database,
+  logger: createLogger('warn'),
+  metrics: new Registry(),
+  draining: new AbortController().signal,
+};
+const app = createApp(context, [accessModule(context)], { schemaDifferences: async () => [] });
+const server = createHttpServer(app, {
+  headers_ms: 300,
+  request_ms: 600,
+  keep_alive_ms: 60_000,
+  check_ms: 50,
+});
+server.listen(0, '127.0.0.1');
+await once(server, 'listening');
+const { port } = z.object({ port: z.number() }).parse(server.address());
+const url = `http://127.0.0.1:${port}`;
+afterAll(() => {
+  server.close();
+  server.closeAllConnections();
+});
+
+test('a body that arrives too slowly is answered 408, and the connection ends', async () => {
+  const { api_key } = await aTenant();
+  const connection = await openSocket(url);
+  const headers = {
+    'Idempotency-Key': randomUUID(),
+    'Content-Type': 'application/json',
+    'Content-Length': 100,
+  };
+  connection.socket.write(`${requestHead('/v1/keys', headers, api_key)}{"name": `);
+  const dripping = setInterval(() => connection.socket.write(' '), 50);
+  const answer = await connection.answer();
+  clearInterval(dripping);
+  expect(answer.status).toBe(408);
+  expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  expect(answer.headers.get('connection')).toBe('close');
+  const problem: unknown = JSON.parse(answer.body);
+  expect(problem).toMatchObject({ code: 'request_timeout', retryable: true, status: 408 });
+  expect(problem).toHaveProperty('request_id', answer.headers.get('request-id'));
+  await waitFor('the connection is closed', connection.isClosed);
+});
+
+test('a head that arrives too slowly is answered 408', async () => {
+  const connection = await openSocket(url);
+  connection.socket.write('GET /livez HTTP/1.1\r\nHost: ');
+  expect((await connection.answer()).status).toBe(408);
+  await waitFor('the connection is closed', connection.isClosed);
+});
+
+test.each([
+  ['what is not HTTP', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'],
+  ['a head beyond 16 KiB', `GET /livez HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
+  ['a space in a header name', 'GET /livez HTTP/1.1\r\nHost: a\r\nA b: c\r\n\r\n'],
+  ['two lengths', 'POST /v1/keys HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
+  [
+    'a length and chunks',
+    'POST /v1/keys HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
+])('%s is answered 400 with a problem', async (_, bytes) => {
+  const connection = await openSocket(url);
+  connection.socket.write(bytes, 'latin1');
+  const answer = await connection.answer();
+  expect(answer.status).toBe(400);
+  expect(JSON.parse(answer.body)).toMatchObject({ code: 'invalid_request', status: 400 });
+  await waitFor('the connection is closed', connection.isClosed);
+});

@@ -36,21 +36,29 @@ describe('every named query', () => {
   test('is there to be looked at', () => {
     expect(queries.length).toBeGreaterThan(40);
     expect(plannable.length).toBeGreaterThan(35);
-    const names = queries.map(({ name }) => name);
+  });
+
+  test('has a name of its own within the process: on one connection two texts cannot share one', () => {
+    const names = queries
+      .filter(({ path }) => /^src\/(modules|http|jobs)\//.test(path))
+      .map(({ name }) => name);
+    expect(names.length).toBeGreaterThan(30);
     expect([...names].sort()).toEqual([...new Set(names)].sort());
+    // Postgres cuts longer names, without a word.
+    expect(names.filter((name) => name.length > 63)).toEqual([]);
   });
 
   test.each(plannable)('$name is understood and permitted', async ({ name, path, text, parameters }) => {
-    const answer = await describeQuery(clientOf(path), name, text);
+    const answer = await describeQuery(clientOf(path), text);
     expect(answer.parameters).toHaveLength(parameters.length);
     expect([...answer.columns].sort()).toEqual([...new Set(answer.columns)].sort());
     await explainQuery(clientOf(path), text);
-    described.set(name, answer);
+    described.set(`${path} ${name}`, answer);
   });
 
   test('that is wrong or forbidden is refused', async () => {
     const client = clientOf('src/modules/log/events.sql');
-    await expect(describeQuery(client, 'wrong', 'select amuont from ledger.entry')).rejects.toThrow('amuont');
+    await expect(describeQuery(client, 'select amuont from ledger.entry')).rejects.toThrow('amuont');
     await expect(explainQuery(client, 'delete from ledger.entry')).rejects.toThrow('permission denied');
     await expect(explainQuery(client, 'select pg_read_file($1)')).rejects.toThrow('permission denied');
   });
@@ -66,8 +74,8 @@ describe('every call', () => {
     expect(calls.length).toBeGreaterThan(25);
     const spelled = calls.filter((call) => call.values !== null);
     expect(spelled.length).toBeGreaterThan(15);
-    const wrong = spelled.filter(({ query, values }) => {
-      const parameters = queries.find(({ name }) => name === query)?.parameters;
+    const wrong = spelled.filter(({ query, sql_path, values }) => {
+      const parameters = queries.find((each) => each.name === query && each.path === sql_path)?.parameters;
       return JSON.stringify(parameters?.toSorted()) !== JSON.stringify(values?.toSorted());
     });
     expect(wrong).toEqual([]);
@@ -78,11 +86,11 @@ describe('every call', () => {
     const known = parsing.filter(({ fields }) => fields !== null);
     expect(known.length / parsing.length).toBeGreaterThan(0.7);
     const wrong = known
-      .map(({ path, query, fields }) => ({
+      .map(({ path, sql_path, query, fields }) => ({
         path,
         query,
         fields: fields?.toSorted(),
-        columns: described.get(query)?.columns.toSorted(),
+        columns: described.get(`${sql_path} ${query}`)?.columns.toSorted(),
       }))
       .filter(({ fields, columns }) => JSON.stringify(fields) !== JSON.stringify(columns));
     expect(wrong).toEqual([]);

@@ -49,7 +49,11 @@ export interface Described {
   parameters: string[];
 }
 
-export async function describeQuery(client: pg.Client, name: string, text: string): Promise<Described> {
+let described = 0;
+
+export async function describeQuery(client: pg.Client, text: string): Promise<Described> {
+  described += 1;
+  const name = `described_${described}`;
   const describe = client.query(new Describe(name, text));
   await describe.done;
   const { rows } = await client.query(

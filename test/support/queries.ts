@@ -11,6 +11,7 @@ export interface NamedQuery extends Query {
 
 export interface Call {
   path: string;
+  sql_path: string;
   query: string;
   /** names of the values given; null when they are not spelled out */
   values: string[] | null;
@@ -48,6 +49,7 @@ export function queryCalls(sql_path: string): Call[] {
       if (query.property.type !== 'Identifier') return;
       calls.push({
         path,
+        sql_path,
         query: query.property.name,
         values: values?.type === 'ObjectExpression' ? keysOf(values) : null,
         parses: row !== undefined,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { decodeId } from '../../../src/id.ts';
+import { finishOpenings } from '../../../src/modules/ledger/onboarding.ts';
 import { findTenant } from '../../../src/modules/tenants/index.ts';
 import { templates } from '../../../src/modules/tenants/templates/index.ts';
 import type { Answer } from '../../support/client.ts';
@@ -227,6 +228,18 @@ test('the next start of a process opens what another has left', async () => {
   expect(data).toEqual([]);
   const { owner_key } = (await platform_api.post('/v1/tenants', body, { key })).as(OpenedSchema);
   expect((await server.client(owner_key.api_key).get('/v1/me')).status).toBe(200);
+});
+
+test('of processes that open the same tenant at once, one does', async () => {
+  const body = { slug: aSlug(), name: 'Interrupted', template: 'psp', currency: 'EUR' };
+  const key = aSlug();
+  await withoutRight('insert on ledger.account', async () => {
+    await platform_api.post('/v1/tenants', body, { key });
+  });
+  await Promise.all(Array.from({ length: 8 }, () => finishOpenings(server.database)));
+  const { id } = (await platform_api.post('/v1/tenants', body, { key })).as(OpenedSchema);
+  const events = await eventsOf(decodeId('tenant', id, '#'));
+  expect(events.length).toBe(2 + templates.psp.accounts.length);
 });
 
 test('a refused creation leaves nothing', async () => {

@@ -8,6 +8,7 @@ import { type ProblemCode, problems } from '../src/errors.ts';
 import { createOpenApiDocument, problemCodesOf } from '../src/http/openapi.ts';
 import { Contract, DocumentSchema } from './support/contract.ts';
 import { listFiles, readSource, root } from './support/source.ts';
+import { module_order } from './support/tidy.ts';
 
 const modules = createUnstartedModules();
 const routes = modules.flatMap((module) => module.routes);
@@ -23,6 +24,10 @@ const without_route: ProblemCode[] = ['method_not_allowed', 'not_acceptable'];
 test('openapi/openapi.json is what the routes say; `npm run generate` writes it', () => {
   const committed = readFileSync(join(root, 'openapi', 'openapi.json'), 'utf8');
   expect(committed === openApiText(), 'stale: npm run generate').toBe(true);
+});
+
+test('the modules are assembled in their order', () => {
+  expect(modules.map(({ name }) => name)).toEqual(module_order);
 });
 
 describe('every route', () => {

@@ -65,13 +65,10 @@ begin
     select command.number, command.type, stored.request_hash as stored_request_hash, stored.status as stored_status,
       command.request_hash,
       taken.transaction_id as taken_by,
-      command.target_id is not null and (
-        command.target_expires_at <= p_now
-        or exists (
-          select
-          from ledger.transaction_link link
-          where link.tenant_id = p_tenant_id and link.transaction_id = command.target_id and link.number >= command.target_number
-        )
+      coalesce(command.target_expires_at <= p_now, false) or exists (
+        select
+        from ledger.transaction_link link
+        where link.tenant_id = p_tenant_id and link.transaction_id = command.target_id and link.number >= command.target_number
       ) as target_changed
     from unnest(
       p_key_hashes, p_request_hashes, p_types, p_reference_hashes, p_target_ids, p_target_numbers, p_target_expires_ats

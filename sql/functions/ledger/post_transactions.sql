@@ -7,7 +7,8 @@
 --
 -- Arrays of one length belong together: commands (p_key_hashes …), entries (p_entry_…), metadata pairs (p_pair_…), distinct limited
 -- accounts (p_limited_…) and the effects of commands on these (p_effect_…, ordered by command). Indexes count from 1. An array that
--- would hold only nulls may itself be null. Amounts are minor units; effects are in the account's normal direction.
+-- would hold only nulls may itself be null. p_answers and p_data are JSON texts joined by the record separator, empty for null.
+-- Amounts are minor units; effects are in the account's normal direction.
 --
 -- The optimistic path posts all commands with one plain insert per table, and fails with a unique violation (idempotency_key_pkey,
 -- reference_taken, transaction_link_pkey) when it was wrong: the caller repeats with p_exact. The exact path decides command by
@@ -32,11 +33,11 @@ create or replace function ledger.post_transactions(
   p_key_hashes uuid[],
   p_request_hashes uuid[],
   p_answer_statuses smallint[],
-  p_answers text[],
+  p_answers text,
   p_event_ids uuid[],
   p_types text[],
   p_subject_ids uuid[],
-  p_data text[],
+  p_data text,
   p_actor_ids uuid[],
   p_request_ids text[],
   p_effective_ats timestamptz[],
@@ -86,7 +87,8 @@ declare
   v_accounts_position bigint;
   v_halted boolean;
   v_positions bigint[];
-  v_answers text[] := p_answers;
+  v_answers text[] := string_to_array(p_answers, chr(30), '');
+  v_data text[] := string_to_array(p_data, chr(30), '');
   v_decision record;
 begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
@@ -129,7 +131,7 @@ begin
   first_position := v_head + 1;
 
   if not p_exact
-    and (p_target_ids is null
+    and ((p_target_ids is null and p_target_expires_ats is null)
       or ledger.targets_unchanged(p_tenant_id, p_target_ids, p_target_numbers, p_target_expires_ats, recorded_at))
     and (p_limited_ids is null
       or ledger.limits_hold(
@@ -171,7 +173,7 @@ begin
     if p_answers is not null then
       v_answers := array(
         select case when decided.outcome in ('posted', 'answered') then decided.answer end
-        from unnest(outcomes, p_answers) with ordinality as decided(outcome, answer, number)
+        from unnest(outcomes, v_answers) with ordinality as decided(outcome, answer, number)
         order by decided.number
       );
     end if;
@@ -190,7 +192,7 @@ begin
   insert into log.event (tenant_id, position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at)
   select p_tenant_id, command.position, command.id, command.type, command.subject_id, command.data::json, command.actor_id,
     command.request_id, coalesce(command.effective_at, post_transactions.recorded_at), post_transactions.recorded_at
-  from unnest(v_positions, p_event_ids, p_types, p_subject_ids, p_data, p_actor_ids, p_request_ids, p_effective_ats)
+  from unnest(v_positions, p_event_ids, p_types, p_subject_ids, v_data, p_actor_ids, p_request_ids, p_effective_ats)
     as command(position, id, type, subject_id, data, actor_id, request_id, effective_at)
   where command.position is not null;
 

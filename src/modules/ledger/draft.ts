@@ -15,6 +15,8 @@ export interface DraftEntry {
   direction: Direction;
   /** minor units; negative only to release a hold */
   amount: bigint;
+  /** when it differs from the draft's */
+  effective_at?: string;
 }
 
 /** What a follow-up found its target to be; written only if that is still so. */

@@ -2,6 +2,7 @@
 // Each reads its target as found, and becomes a draft that is written only if the target is still so.
 import { Problem } from '../../errors.ts';
 import { encodeId } from '../../id.ts';
+import { compareInstants } from '../../instant.ts';
 import type { ResolvedAccount } from './account_cache.ts';
 import {
   checkAccounts,
@@ -51,10 +52,9 @@ export function draftCapture(
   const taken = sumLines(entries);
   const everything = lines.every((line) => (taken.get(lineKey(line)) ?? 0n) === line.left);
   const final = everything || request.final === true;
+  const effective_at = request.effective_at ?? null;
   const released = lines.map((line) => ({
-    account: line.account,
-    layer: 'pending' as const,
-    direction: line.direction,
+    ...releasedLine(hold, line, effective_at),
     amount: final ? -line.left : -(taken.get(lineKey(line)) ?? 0n),
   }));
   const description = request.description ?? null;
@@ -69,7 +69,7 @@ export function draftCapture(
       ids.actor,
     ),
     entries: [...entries, ...released.filter((entry) => entry.amount !== 0n)],
-    effective_at: request.effective_at ?? null,
+    effective_at,
     expires_at: hold.expires_at,
     reference,
     metadata,
@@ -95,12 +95,7 @@ export function draftExpiry(resolve: Resolve, hold: StoredTransaction, now: stri
 function endHold(resolve: Resolve, hold: StoredTransaction, kind: 'void' | 'expiry'): Draft {
   const released = leftLines(resolve, hold, 'pending')
     .filter((line) => line.left !== 0n)
-    .map((line) => ({
-      account: line.account,
-      layer: 'pending' as const,
-      direction: line.direction,
-      amount: -line.left,
-    }));
+    .map((line) => ({ ...releasedLine(hold, line, null), amount: -line.left }));
   const past = kind === 'void' ? 'voided' : 'expired';
   const amounts = released.map((entry) => ({
     account_id: encodeId('account', entry.account.id),
@@ -189,6 +184,18 @@ function target(
   expires_at: string | null,
 ): DraftTarget {
   return { id: found.id, number: found.links.length + 1, kind, final, expires_at };
+}
+
+/** The release of a line: never in effect before its hold, even when that lies ahead. `effective_at` null is when it is recorded. */
+function releasedLine(hold: StoredTransaction, line: Line, effective_at: string | null) {
+  const earliest = effective_at ?? hold.observed_at;
+  const waits = compareInstants(hold.effective_at, earliest) > 0;
+  return {
+    account: line.account,
+    layer: 'pending' as const,
+    direction: line.direction,
+    ...(waits ? { effective_at: hold.effective_at } : {}),
+  };
 }
 
 function checkPending(hold: StoredTransaction, now: string): void {

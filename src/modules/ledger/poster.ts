@@ -230,7 +230,8 @@ export class Poster {
           headers: { 'Retry-After': '60' },
         });
       }
-      if (!dry_run) this.#database.appended(tenant_id);
+      const appended = lastPosition(result, writable);
+      if (!dry_run && appended > 0) this.#database.appended(tenant_id, appended);
       return this.#conclude(tenant_id, units, steps, writable, result);
     }
   }
@@ -322,6 +323,14 @@ export class Poster {
     }
     return repeated;
   }
+}
+
+/** The last position that a batch has appended; 0 when it appended nothing. */
+function lastPosition(result: BatchResult, written: Step[]): number {
+  const { state, positions, first_position } = result;
+  if (state === 'refused') return 0;
+  if (positions !== null) return positions.reduce<number>((last, each) => Math.max(last, each ?? 0), 0);
+  return (first_position ?? 0) + written.filter(({ draft }) => draft !== null).length - 1;
 }
 
 /** Why ledger.post_transactions refused a command. */

@@ -83,16 +83,32 @@ class ArrayLiteral {
   }
 }
 
+/** JSON texts under construction, as one text: nothing in JSON needs escaping here, as it has no control characters. */
+class JoinedTexts {
+  readonly type = 'text';
+  #items: string[] = [];
+  #some = false;
+
+  add(json: string | null): void {
+    if (json !== null) this.#some = true;
+    this.#items.push(json ?? '');
+  }
+
+  text(): string | null {
+    return this.#some ? this.#items.join('\u001e') : null;
+  }
+}
+
 /** The arguments of ledger.post_transactions after the first five, in its order. */
 class BatchArrays {
   readonly key_hashes = new ArrayLiteral('uuid[]');
   readonly request_hashes = new ArrayLiteral('uuid[]');
   readonly answer_statuses = new ArrayLiteral('smallint[]');
-  readonly answers = new ArrayLiteral('text[]');
+  readonly answers = new JoinedTexts();
   readonly event_ids = new ArrayLiteral('uuid[]');
   readonly types = new ArrayLiteral('text[]');
   readonly subject_ids = new ArrayLiteral('uuid[]');
-  readonly data = new ArrayLiteral('text[]');
+  readonly data = new JoinedTexts();
   readonly actor_ids = new ArrayLiteral('uuid[]');
   readonly request_ids = new ArrayLiteral('text[]');
   readonly effective_ats = new ArrayLiteral('timestamptz[]');
@@ -125,7 +141,7 @@ class BatchArrays {
   readonly effect_checkeds = new ArrayLiteral('boolean[]');
 
   /** in the order of declaration */
-  all(): ArrayLiteral[] {
+  all(): (ArrayLiteral | JoinedTexts)[] {
     return Object.values(this);
   }
 }
@@ -139,6 +155,12 @@ const post_transactions: Query = {
   parameters: [],
 };
 
+/** The instant by which the draft is recorded, or else prepared again: the end of the hold that it makes or follows up. */
+function mustPrecede(draft: Draft): string | null {
+  if (draft.target !== null) return draft.target.expires_at;
+  return draft.event_type === 'ledger.transaction_held' ? draft.expires_at : null;
+}
+
 /** The arguments of the call, as the text Postgres parses fastest. */
 function encodeBatch(commands: BatchCommand[]): (string | null)[] {
   const arrays = new BatchArrays();
@@ -150,11 +172,11 @@ function encodeBatch(commands: BatchCommand[]): (string | null)[] {
     arrays.key_hashes.add(command.key_hash);
     arrays.request_hashes.add(command.request_hash);
     arrays.answer_statuses.add(command.answer?.status ?? null);
-    arrays.answers.addText(command.answer?.body ?? null);
+    arrays.answers.add(command.answer?.body ?? null);
     arrays.event_ids.add(draft === null ? null : newUuid());
     arrays.types.add(draft === null ? null : draft.event_type);
     arrays.subject_ids.add(draft === null ? null : draft.subject_id);
-    arrays.data.addText(draft === null ? null : draft.data);
+    arrays.data.add(draft === null ? null : draft.data);
     arrays.actor_ids.add(command.actor_id);
     arrays.request_ids.addText(command.request_id);
     arrays.effective_ats.add(draft === null ? null : draft.effective_at);
@@ -165,7 +187,7 @@ function encodeBatch(commands: BatchCommand[]): (string | null)[] {
     arrays.target_numbers.add(draft?.target?.number ?? null);
     arrays.target_kinds.add(draft?.target?.kind ?? null);
     arrays.target_finals.add(draft?.target?.final ?? null);
-    arrays.target_expires_ats.add(draft?.target?.expires_at ?? null);
+    arrays.target_expires_ats.add(draft === null ? null : mustPrecede(draft));
     if (draft === null) return;
 
     draft.entries.forEach((entry, ordinal) => {
@@ -175,7 +197,7 @@ function encodeBatch(commands: BatchCommand[]): (string | null)[] {
       arrays.entry_layers.add(entry.layer);
       arrays.entry_directions.add(entry.direction);
       arrays.entry_amounts.add(entry.amount);
-      arrays.entry_effective_ats.add(draft.effective_at);
+      arrays.entry_effective_ats.add(entry.effective_at ?? draft.effective_at);
       arrays.entry_expires_ats.add(entry.layer === 'pending' ? draft.expires_at : null);
     });
     for (const [key, value] of Object.entries(draft.metadata)) {

@@ -80,7 +80,8 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
     if (input.query.dry_run === true) {
       const [outcome] = await poster.evaluate(tenant_id, [command]);
       if (outcome === undefined) throw new Error('a command without outcome');
-      return { ...replyOf(outcome), status: 200 };
+      const reply = replyOf(outcome);
+      return reply.status >= 400 ? reply : { ...reply, status: 200 };
     }
     return replyOf(await poster.submit(tenant_id, command));
   };

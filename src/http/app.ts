@@ -53,7 +53,7 @@ export function createApp(context: Context, modules: Module[], options: AppOptio
       },
     ],
     ['/openapi.json', (exchange) => exchange.send(200, json, openapi)],
-    ['/', (exchange) => exchange.send(302, 'text/plain', 'See /docs\n', { Location: '/docs' })],
+    ['/', (exchange) => exchange.send(302, 'text/plain', 'See /docs\n', { Location: '/docs/' })],
   ]);
 
   async function servePage(exchange: Exchange, page: (exchange: Exchange) => Promise<void> | void) {

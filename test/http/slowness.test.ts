@@ -2,14 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Registry } from 'prom-client';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { readConfig } from '../../src/config.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createHttpServer } from '../../src/http/server.ts';
 import { createLogger } from '../../src/log.ts';
 import { accessModule } from '../../src/modules/access/index.ts';
-import { database } from '../support/database.ts';
+import { atEnd, database } from '../support/database.ts';
 import { aTenant } from '../support/factories.ts';
 import { serverEnvironment } from '../support/server.ts';
 import { waitFor } from '../support/wait.ts';
@@ -33,7 +33,7 @@ server.listen(0, '127.0.0.1');
 await once(server, 'listening');
 const { port } = z.object({ port: z.number() }).parse(server.address());
 const url = `http://127.0.0.1:${port}`;
-afterAll(() => {
+atEnd(async () => {
   server.close();
   server.closeAllConnections();
 });

@@ -60,7 +60,7 @@ begin
       entry_count = balances.entry_count + delta.entry_count
     from delta
     where balances.tenant_id = p_tenant_id and balances.account_id = delta.account_id
-    returning balances.account_id, balances.entry_count
+    returning balances.account_id, balances.entry_count, delta.entry_count as added_count
   ),
   inserted as (
     insert into projection.balances_v (
@@ -71,24 +71,27 @@ begin
       p_tenant_id, delta.account_id, delta.posted_debits, delta.posted_credits, delta.pending_debits, delta.pending_credits, 0, 0,
       0, 0, 0, 0, delta.entry_count, 0
     from delta
-    where not exists (select from updated where updated.account_id = delta.account_id)
-    returning balances_v.account_id, balances_v.entry_count
+    where (select count(*) from updated) < (select count(*) from delta)
+      and not exists (select from updated where updated.account_id = delta.account_id)
+    returning balances_v.account_id, balances_v.entry_count, balances_v.entry_count as added_count
   )
   select
-    array_agg(delta.account_id) filter (where counted.entry_count / c_checkpoint > (counted.entry_count - delta.entry_count) / c_checkpoint)
-      as checkpoint_ids,
-    coalesce(sum(delta.dated_count), 0) > 0 as has_dated,
-    coalesce(sum(delta.pending_count), 0) > 0 as has_pending
+    array_agg(counted.account_id) filter (where passed.checkpoint) as checkpoint_ids,
+    array_agg(counted.entry_count - counted.added_count) filter (where passed.checkpoint) as counts_before,
+    exists (select from delta where delta.dated_count > 0) as has_dated,
+    exists (select from delta where delta.pending_count > 0) as has_pending
   into v_batch
   from (select * from updated union all select * from inserted) counted
-  join delta on delta.account_id = counted.account_id;
+  cross join lateral (
+    select counted.entry_count / c_checkpoint > (counted.entry_count - counted.added_count) / c_checkpoint as checkpoint
+  ) passed;
 
   if v_batch.has_dated then
     perform projection.apply_dated_entries(p_tenant_id, v_start, v_start_at, apply_balances.position, v_end_at);
   end if;
   if v_batch.checkpoint_ids is not null then
     perform projection.add_checkpoints(
-      p_tenant_id, v_batch.checkpoint_ids, c_checkpoint, v_start, v_start_at, apply_balances.position, v_end_at
+      p_tenant_id, v_batch.checkpoint_ids, v_batch.counts_before, c_checkpoint, v_start, v_start_at, apply_balances.position, v_end_at
     );
   end if;
   if v_batch.has_pending then

@@ -206,15 +206,20 @@ function parametersOf(
   if (schema === undefined) return [];
   const { properties = {}, required = [] } = components.object(schema);
   return Object.entries(properties).map(([name, property]) => {
-    const { description, example, ...rest } = { description: undefined, example: undefined, ...property };
+    const {
+      description = '',
+      example,
+      ...rest
+    } = { description: undefined, example: undefined, ...property };
     // `created_at[gte]=…`
     const is_nested = 'type' in rest && rest.type === 'object';
+    // As an `example` it would be filled into the viewer's form, and every list would begin filtered.
+    const words = example === undefined ? description : `${description}; such as \`${example}\``;
     return {
       name,
       in: place,
       required: place === 'path' || required.includes(name),
-      ...(description === undefined ? {} : { description }),
-      ...(example === undefined ? {} : { example }),
+      ...(words === '' ? {} : { description: words }),
       ...(is_nested ? { style: 'deepObject' as const, explode: true } : {}),
       schema: rest,
     };

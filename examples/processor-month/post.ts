@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { Client, RequestRefused } from './client.ts';
 import { type Comparison, compareWithLedger, readTotals, sumRows } from './compare.ts';
 import { type Account, accountsOf, type Transaction, transactionOf } from './postings.ts';
-import { FileRefused, type ProcessorRow, readRows } from './rows.ts';
+import { type ProcessorRow, readRows } from './rows.ts';
 
 export const demo_month = fileURLToPath(new URL('2026-10.csv', import.meta.url));
 const bulk_size = 1_000;
@@ -62,10 +62,10 @@ export async function postProcessorMonth(options: PostOptions): Promise<PostedMo
 
   const comparisons = await compareWithLedger(client, totals, rows);
   const differences = comparisons.filter(({ amount, ledger }) => amount !== ledger).length;
-  for (const line of comparisonLines(comparisons)) options.log(line);
+  for (const line of comparisonLines(comparisons, has_totals ? 'processor' : 'file')) options.log(line);
   options.log(
     differences === 0
-      ? `the processor's totals and the ledger agree to the cent: ${comparisons.length} of ${comparisons.length}`
+      ? `the ${has_totals ? "processor's totals" : "file's sums"} and the ledger agree to the cent: ${comparisons.length} of ${comparisons.length}`
       : `${differences} of ${comparisons.length} totals DIFFER from the ledger`,
   );
   return { rows: rows.length, posted, unchanged, comparisons, differences };
@@ -139,14 +139,14 @@ function payoutLine(rows: ProcessorRow[]): string {
   return `${whole.length} of ${payouts.length} payouts are the sum of the rows that they settle`;
 }
 
-function comparisonLines(comparisons: Comparison[]): string[] {
+function comparisonLines(comparisons: Comparison[], other_side: string): string[] {
   const cells = comparisons.map(({ label, currency, amount, ledger, scale }) => [
     `${currency} ${label}`,
     decimal(amount, scale),
     decimal(ledger, scale),
     amount === ledger ? '=' : 'DIFFERS',
   ]);
-  const header = ['', 'processor', 'ledger', ''];
+  const header = ['', other_side, 'ledger', ''];
   const widths = header.map((_, column) =>
     Math.max(...[header, ...cells].map((row) => Number(row[column]?.length))),
   );
@@ -194,7 +194,7 @@ if (import.meta.main) {
     if (month.differences > 0) process.exitCode = 1;
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    console.error(error instanceof FileRefused ? error.message : `nothing more was posted: ${error.message}`);
+    console.error(error.message);
     process.exitCode = 1;
   }
 }

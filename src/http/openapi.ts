@@ -40,12 +40,16 @@ const every_mutation: ProblemCode[] = [
   'unsupported_media_type',
 ];
 
+function isMutation(route: Route): boolean {
+  return route.kind === 'write' || route.kind === 'post';
+}
+
 /** The codes a route can answer: those of every route, those of its kind, its own. */
 export function problemCodesOf(route: Route): ProblemCode[] {
   const codes = [
     ...every_route,
     ...(route.permission === null ? [] : (['forbidden'] as const)),
-    ...(route.kind === 'read' ? [] : every_mutation),
+    ...(isMutation(route) ? every_mutation : []),
     ...route.problems,
   ];
   return [...new Set(codes)].sort();
@@ -119,7 +123,7 @@ const response_headers = {
 
 function operation(route: Route, components: Components): OperationObject {
   const codes = problemCodesOf(route);
-  const is_mutating = route.kind !== 'read';
+  const is_mutating = isMutation(route);
   const parameters: (ParameterObject | ReferenceObject)[] = [
     ...parametersOf('path', route.params, components),
     ...parametersOf('query', route.query, components),
@@ -214,7 +218,8 @@ function parametersOf(
     // `created_at[gte]=…`
     const is_nested = 'type' in rest && rest.type === 'object';
     // As an `example` it would be filled into the viewer's form, and every list would begin filtered.
-    const words = example === undefined ? description : `${description}; such as \`${example}\``;
+    const is_shown = typeof example === 'string' && !description.includes(example);
+    const words = is_shown ? `${description}; such as \`${example}\`` : description;
     return {
       name,
       in: place,

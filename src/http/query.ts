@@ -58,7 +58,7 @@ function repeated(pointer: string): FieldError {
 }
 
 /** Percent-decoded text, or null when that is not UTF-8. */
-export function decoded(text: string): string | null {
+function decoded(text: string): string | null {
   const spaced = text.replaceAll('+', ' ');
   if (!spaced.includes('%')) return spaced;
   try {

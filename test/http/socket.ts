@@ -11,7 +11,7 @@ export interface RawConnection {
   answer: () => Promise<RawAnswer>;
 }
 
-export interface RawAnswer {
+interface RawAnswer {
   status: number;
   /** names in lower case */
   headers: Map<string, string>;

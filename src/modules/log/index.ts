@@ -1,4 +1,15 @@
+export {
+  ConsumerListSchema,
+  ResumedSchema,
+  ResumptionSchema,
+} from './consumer_routes.ts';
+export {
+  listConsumers,
+  maybeResumeConsumer,
+  type Slice,
+  statementConsumer,
+  transactionConsumer,
+} from './consumers.ts';
 export { appendEvent } from './events.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';
 export { logModule } from './module.ts';
-export type { AccountPositions } from './routes.ts';

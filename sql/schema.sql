@@ -44,6 +44,22 @@ create view access.key with (security_invoker=true) as
    FROM access.api_key;
 grant select on access.key to lattice_app;
 
+create table access.stream_ticket (
+  tenant_id uuid not null,
+  secret_hash bytea not null,
+  key_id uuid not null,
+  target text not null,
+  expires_at timestamp with time zone not null,
+  constraint stream_ticket_pkey PRIMARY KEY (tenant_id, secret_hash),
+  constraint stream_ticket_of_key FOREIGN KEY (tenant_id, key_id) REFERENCES access.api_key(tenant_id, id),
+  constraint stream_ticket_secret_hash_sha256 CHECK ((length(secret_hash) = 32))
+);
+CREATE INDEX stream_ticket_expiry_idx ON access.stream_ticket USING btree (tenant_id, expires_at);
+alter table access.stream_ticket enable row level security;
+alter table access.stream_ticket force row level security;
+create policy tenant_wall on access.stream_ticket as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select on access.stream_ticket to lattice_app;
+
 create function access.find_api_key(p_key_id uuid)
   returns TABLE(tenant_id uuid, role text, secret_hash bytea, expires_at timestamp with time zone, revoked_at timestamp with time zone, tenant_mode text, tenant_status text)
   language plpgsql volatile set search_path=pg_catalog;
@@ -70,6 +86,11 @@ create table lattice.migration (
 );
 grant select on lattice.migration to lattice_app;
 grant select on lattice.migration to lattice_read;
+
+create function lattice.try_wall()
+  returns TABLE(attempt text, held boolean)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function lattice.try_wall to lattice_app;
 
 create schema ledger;
 grant usage on schema ledger to lattice_app;
@@ -249,11 +270,23 @@ create policy tenant_wall on ledger.transaction_link as permissive for all using
 grant insert, select on ledger.transaction_link to lattice_app;
 grant select on ledger.transaction_link to lattice_read;
 
+create function ledger.balance_at(p_tenant_id uuid, p_account_id uuid, p_position bigint, p_known_at timestamp with time zone, p_as_of timestamp with time zone, OUT posted_debits numeric, OUT posted_credits numeric, OUT pending_debits numeric, OUT pending_credits numeric)
+  returns record
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function ledger.balance_at to lattice_app;
+grant execute on function ledger.balance_at to lattice_read;
+
 create function ledger.changed_accounts(p_tenant_id uuid, p_after_position bigint, p_limit integer)
   returns TABLE(seen_position bigint, id uuid, code text, type text, currency text, scale smallint, status text, available_min numeric, posted_max numeric)
   language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.changed_accounts to lattice_app;
 grant execute on function ledger.changed_accounts to lattice_read;
+
+create function ledger.dated_sums(p_tenant_id uuid, p_account_id uuid, p_position bigint, p_known_at timestamp with time zone, p_instant timestamp with time zone, OUT posted_debits numeric, OUT posted_credits numeric, OUT pending_debits numeric, OUT pending_credits numeric, OUT expired_debits numeric, OUT expired_credits numeric)
+  returns record
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function ledger.dated_sums to lattice_app;
+grant execute on function ledger.dated_sums to lattice_read;
 
 create function ledger.decide_transactions(p_tenant_id uuid, p_head bigint, p_now timestamp with time zone, p_key_hashes uuid[], p_request_hashes uuid[], p_types text[], p_subject_ids uuid[], p_reference_hashes uuid[], p_target_ids uuid[], p_target_numbers integer[], p_target_expires_ats timestamp with time zone[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_effect_commands integer[], p_effect_limiteds integer[], p_effect_availables numeric[], p_effect_posteds numeric[], p_effect_checkeds boolean[], OUT positions bigint[], OUT outcomes text[], OUT account_ids uuid[], OUT balances numeric[], OUT transaction_ids uuid[])
   returns record
@@ -266,14 +299,20 @@ create function ledger.find_accounts(p_tenant_id uuid, p_ids uuid[], p_codes tex
 grant execute on function ledger.find_accounts to lattice_app;
 grant execute on function ledger.find_accounts to lattice_read;
 
+create function ledger.find_balance(p_tenant_id uuid, p_account_id uuid, p_code text, p_known_position bigint, p_known_at timestamp with time zone, p_as_of timestamp with time zone)
+  returns TABLE(account_id uuid, type text, currency text, scale smallint, head_position bigint, "position" bigint, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function ledger.find_balance to lattice_app;
+grant execute on function ledger.find_balance to lattice_read;
+
 create function ledger.find_transactions(p_tenant_id uuid, p_ids uuid[], p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone)
   returns TABLE(id uuid, "position" bigint, type text, data json, effective_at timestamp with time zone, recorded_at timestamp with time zone, links json, lines json, observed_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function ledger.find_transactions to lattice_app;
 
-create function ledger.limited_balances(p_tenant_id uuid, p_account_ids uuid[])
+create function ledger.limited_balances(p_tenant_id uuid, p_account_ids uuid[], p_now timestamp with time zone DEFAULT NULL::timestamp with time zone)
   returns TABLE(account_id uuid, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
-  language plpgsql stable set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.limited_balances to lattice_app;
 grant execute on function ledger.limited_balances to lattice_read;
 
@@ -282,12 +321,18 @@ create function ledger.limits_hold(p_tenant_id uuid, p_account_ids uuid[], p_deb
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function ledger.limits_hold to lattice_app;
 
+create function ledger.list_entries(p_tenant_id uuid, p_account_id uuid, p_code text, p_after_position bigint, p_after_ordinal integer, p_descending boolean, p_effective_from timestamp with time zone, p_effective_to timestamp with time zone, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone, p_limit integer)
+  returns TABLE(account_type text, currency text, scale smallint, "position" bigint, ordinal integer, transaction_id uuid, direction ledger.direction, amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamp with time zone, recorded_at timestamp with time zone, data json)
+  language plpgsql stable set search_path=pg_catalog;
+grant execute on function ledger.list_entries to lattice_app;
+grant execute on function ledger.list_entries to lattice_read;
+
 create function ledger.list_transactions(p_tenant_id uuid, p_limit integer, p_before_position bigint, p_reference_hash uuid, p_pair_hashes uuid[], p_account_id uuid, p_account_prefix text, p_status text, p_effective_from timestamp with time zone, p_effective_to timestamp with time zone, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone, p_amount_min numeric, p_amount_max numeric)
   returns TABLE(id uuid, "position" bigint)
   language plpgsql volatile set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
 grant execute on function ledger.list_transactions to lattice_app;
 
-create function ledger.post_transactions(p_tenant_id uuid, p_accounts_position bigint, p_exact boolean, p_atomic boolean, p_dry_run boolean, p_key_hashes uuid[], p_request_hashes uuid[], p_answer_statuses smallint[], p_answers text[], p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text[], p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_target_ids uuid[], p_target_numbers integer[], p_target_kinds text[], p_target_finals boolean[], p_target_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[], p_effect_commands integer[], p_effect_limiteds integer[], p_effect_availables numeric[], p_effect_posteds numeric[], p_effect_checkeds boolean[], OUT state text, OUT first_position bigint, OUT recorded_at timestamp with time zone, OUT positions bigint[], OUT outcomes text[], OUT outcome_account_ids uuid[], OUT outcome_balances numeric[], OUT outcome_transaction_ids uuid[])
+create function ledger.post_transactions(p_tenant_id uuid, p_accounts_position bigint, p_exact boolean, p_atomic boolean, p_dry_run boolean, p_key_hashes uuid[], p_request_hashes uuid[], p_answer_statuses smallint[], p_answers text, p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text, p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_target_ids uuid[], p_target_numbers integer[], p_target_kinds text[], p_target_finals boolean[], p_target_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[], p_effect_commands integer[], p_effect_limiteds integer[], p_effect_availables numeric[], p_effect_posteds numeric[], p_effect_checkeds boolean[], OUT state text, OUT first_position bigint, OUT recorded_at timestamp with time zone, OUT positions bigint[], OUT outcomes text[], OUT outcome_account_ids uuid[], OUT outcome_balances numeric[], OUT outcome_transaction_ids uuid[])
   returns record
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function ledger.post_transactions to lattice_app;
@@ -312,7 +357,13 @@ create table log.consumer (
   "position" bigint not null,
   recorded_at timestamp with time zone not null,
   moved_at timestamp with time zone not null,
-  constraint consumer_pkey PRIMARY KEY (tenant_id, name)
+  attempts integer not null default 0,
+  next_attempt_at timestamp with time zone,
+  parked_at timestamp with time zone,
+  reason text,
+  constraint consumer_pkey PRIMARY KEY (tenant_id, name),
+  constraint consumer_failure_told CHECK (((attempts = 0) = (reason IS NULL))),
+  constraint consumer_parked_failed CHECK (((parked_at IS NULL) OR (attempts > 0)))
 );
 alter table log.consumer enable row level security;
 alter table log.consumer force row level security;
@@ -361,21 +412,51 @@ create function log.append_event(p_tenant_id uuid, p_id uuid, p_type text, p_sub
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.append_event to lattice_app;
 
+create function log.begin_slice(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT after_position bigint, OUT after_at timestamp with time zone, OUT up_to_position bigint, OUT up_to_at timestamp with time zone, OUT head_position bigint, OUT retry_ms integer)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.begin_slice to lattice_app;
+
 create function log.create_partitions(p_months_ahead integer)
   returns integer
   language plpgsql volatile security definer set search_path=pg_catalog, pg_temp;
 grant execute on function log.create_partitions to lattice_app;
+
+create function log.end_slice(p_tenant_id uuid, p_consumer text, p_position bigint, p_recorded_at timestamp with time zone)
+  returns void
+  language sql volatile set search_path=pg_catalog;
+grant execute on function log.end_slice to lattice_app;
+
+create function log.fail_slice(p_tenant_id uuid, p_consumer text, p_failed_at bigint, p_reason text, p_max_attempts integer, p_first_retry_ms integer, p_max_retry_ms integer, p_jitter numeric, OUT "position" bigint, OUT attempts integer, OUT retry_ms integer, OUT parked_at timestamp with time zone, OUT is_new boolean)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.fail_slice to lattice_app;
 
 create function log.find_answers(p_tenant_id uuid, p_key_hashes uuid[])
   returns TABLE(key_hash uuid, request_hash uuid, status smallint, body text, subject_id uuid, "position" bigint, data json, effective_at timestamp with time zone, recorded_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.find_answers to lattice_app;
 
+create function log.find_event(p_tenant_id uuid, p_position bigint)
+  returns TABLE(subject_id uuid, "position" bigint, data json, effective_at timestamp with time zone, recorded_at timestamp with time zone)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.find_event to lattice_app;
+
 create function log.head(p_tenant_id uuid, OUT "position" bigint, OUT recorded_at timestamp with time zone)
   returns record
   language plpgsql stable set search_path=pg_catalog;
 grant execute on function log.head to lattice_app;
 grant execute on function log.head to lattice_read;
+
+create function log.list_consumers(p_tenant_id uuid)
+  returns TABLE(name text, "position" bigint, head_position bigint, behind_since timestamp with time zone, moved_at timestamp with time zone, attempts integer, next_attempt_at timestamp with time zone, parked_at timestamp with time zone, reason text, read_at timestamp with time zone)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.list_consumers to lattice_app;
+
+create function log.list_lagging(p_tenant_ids uuid[], p_consumers text[])
+  returns TABLE(tenant_id uuid, name text, "position" bigint, head_position bigint, is_parked boolean)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.list_lagging to lattice_app;
 
 create function log.lock_tenant(p_tenant_id uuid)
   returns void
@@ -384,7 +465,7 @@ grant execute on function log.lock_tenant to lattice_app;
 
 create function log.position_at(p_tenant_id uuid, p_instant timestamp with time zone)
   returns bigint
-  language plpgsql stable set search_path=pg_catalog;
+  language plpgsql stable set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function log.position_at to lattice_app;
 grant execute on function log.position_at to lattice_read;
 
@@ -405,7 +486,7 @@ create table projection.balance_checkpoints_v (
   live_posted_credits numeric not null,
   live_pending_debits numeric not null,
   live_pending_credits numeric not null,
-  constraint balance_checkpoints_v_pkey PRIMARY KEY (tenant_id, account_id, "position")
+  constraint balance_checkpoints_v_pkey PRIMARY KEY (tenant_id, account_id, recorded_at, "position")
 );
 alter table projection.balance_checkpoints_v enable row level security;
 alter table projection.balance_checkpoints_v force row level security;
@@ -500,20 +581,45 @@ create policy tenant_wall on projection.open_holds_v as permissive for all using
 grant delete, insert, select, update on projection.open_holds_v to lattice_app;
 grant select on projection.open_holds_v to lattice_read;
 
-create function projection.add_checkpoints(p_tenant_id uuid, p_account_ids uuid[], p_every bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+create function projection.add_checkpoints(p_tenant_id uuid, p_account_ids uuid[], p_counts_before bigint[], p_every bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.add_checkpoints to lattice_app;
 
-create function projection.apply_balances(p_tenant_id uuid, p_limit integer, OUT "position" bigint, OUT head_position bigint)
+create function projection.add_dated_blocks(p_tenant_id uuid, p_account_id uuid, p_count bigint, p_block bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+  returns void
+  language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.add_dated_blocks to lattice_app;
+
+create function projection.apply_balances(p_tenant_id uuid, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
   language plpgsql volatile set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_balances to lattice_app;
+
+create function projection.apply_dated_entries(p_tenant_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+  returns void
+  language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.apply_dated_entries to lattice_app;
 
 create function projection.apply_holds(p_tenant_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_holds to lattice_app;
+
+create function projection.insert_dated_sums(p_tenant_id uuid, p_account_id uuid, p_level integer, p_end bigint, p_series text[], p_instants timestamp with time zone[], p_posted_debits numeric[], p_posted_credits numeric[], p_pending_debits numeric[], p_pending_credits numeric[])
+  returns void
+  language sql volatile set search_path=pg_catalog;
+grant execute on function projection.insert_dated_sums to lattice_app;
+
+create function projection.merge_dated_sums(p_tenant_id uuid, p_account_id uuid, p_level integer, p_start bigint, p_end bigint)
+  returns void
+  language sql volatile set search_path=pg_catalog;
+grant execute on function projection.merge_dated_sums to lattice_app;
+
+create function projection.sum_dated_entries(p_tenant_id uuid, p_account_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+  returns void
+  language sql volatile set search_path=pg_catalog;
+grant execute on function projection.sum_dated_entries to lattice_app;
 
 create schema tenants;
 grant usage on schema tenants to lattice_app;
@@ -558,4 +664,4 @@ alter table tenants.tenant enable row level security;
 alter table tenants.tenant force row level security;
 create policy tenant_wall on tenants.tenant as permissive for all using ((tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) OR (( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif") = '00000000-0000-7000-8000-000000000000'::uuid));
 grant insert, select, update on tenants.tenant to lattice_app;
-grant select on tenants.tenant to lattice_read;
+grant select (tenant_id, slug, name, mode, status, template, currency, owner_key_id, opening_assets, created_at, updated_at) on tenants.tenant to lattice_read;

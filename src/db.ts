@@ -121,12 +121,17 @@ export interface DatabaseOptions {
   logger: Logger;
 }
 
+/** `position` is the last one that was appended; `by` says whether this process did it. */
+type AppendListener = (tenant_id: string, position: number, by: 'us' | 'others') => void;
+
 /** A pool of connections as one database role, with the timeouts that keep one request from hurting the others. */
 export class Database {
   readonly pool: pg.Pool;
-  readonly #append_listeners = new Set<(tenant_id: string) => void>();
+  readonly connection_string: string;
+  readonly #append_listeners = new Set<AppendListener>();
 
   constructor(options: DatabaseOptions) {
+    this.connection_string = options.connection_string;
     this.pool = new pg.Pool({
       connectionString: options.connection_string,
       max: options.size,
@@ -185,15 +190,15 @@ export class Database {
     }
   }
 
-  /** Calls `listener` after each commit of this process that appended to a tenant's log. A hint: other processes commit too. */
-  onAppend(listener: (tenant_id: string) => void): () => void {
+  /** Calls `listener` after each commit that appended to a tenant's log. A hint: word of another process may be lost. */
+  onAppend(listener: AppendListener): () => void {
     this.#append_listeners.add(listener);
     return () => this.#append_listeners.delete(listener);
   }
 
-  /** Tells the listeners; for those who append outside a Tx (the group commit). */
-  appended(tenant_id: string): void {
-    for (const listener of this.#append_listeners) listener(tenant_id);
+  /** Tells the listeners; for those who append outside a Tx (the group commit), and who hear of it from elsewhere. */
+  appended(tenant_id: string, position: number, by: 'us' | 'others' = 'us'): void {
+    for (const listener of this.#append_listeners) listener(tenant_id, position, by);
   }
 
   async end(): Promise<void> {
@@ -218,7 +223,7 @@ export class Database {
       });
       // COMMIT of a failed transaction succeeds with the tag ROLLBACK.
       if (committed.command !== 'COMMIT') throw new Error('the transaction was rolled back at commit');
-      if (tx.appended) this.appended(actor.tenant_id);
+      if (tx.appended !== null) this.appended(actor.tenant_id, tx.appended);
       return result;
     } catch (error) {
       await client.query('rollback').catch(() => {
@@ -234,8 +239,8 @@ export class Database {
 /** A transaction of one tenant and one actor. Verbs take it first; what has no Tx cannot touch data. */
 class Tx {
   readonly actor: Actor;
-  /** whether this transaction has appended to the tenant's log (set by log.appendEvent) */
-  appended = false;
+  /** the last position that this transaction has appended to the tenant's log (set by log.appendEvent) */
+  appended: number | null = null;
   readonly #client: pg.PoolClient;
 
   constructor(client: pg.PoolClient, actor: Actor) {

@@ -43,6 +43,8 @@ const catalogue = {
   key_revoked: { status: 409, title: 'The API key is already revoked' },
   key_expired: { status: 409, title: 'The API key has expired' },
   last_owner_key: { status: 409, title: 'A tenant keeps at least one owner key' },
+  // Consumers and streams of the log
+  consumer_not_parked: { status: 409, title: 'The consumer is not parked' },
   // Accounts
   account_code_taken: { status: 409, title: 'Another account has this code' },
   account_not_open: { status: 409, title: 'The account is not open' },

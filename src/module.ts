@@ -1,6 +1,7 @@
 // A module is a folder that owns one Postgres schema. What it offers to the process is data, collected by `main`.
 import type { Registry } from 'prom-client';
 import type { Config } from './config.ts';
+import type { Consumer } from './consumer.ts';
 import type { Database } from './db.ts';
 import type { EventKind } from './event.ts';
 import type { Job } from './job.ts';
@@ -23,6 +24,8 @@ export interface Module {
   routes: Route[];
   events: EventKind[];
   jobs: Job[];
+  /** what follows the log */
+  consumers?: Consumer[];
   /** The answer of a key that was stored without a body: the text that was sent, from the event at `stored.position`. */
   renderStored?: (tenant_id: string, stored: { position: number | null; status: number }) => Promise<string>;
   /** begins background work, such as following the log */

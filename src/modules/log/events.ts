@@ -45,7 +45,7 @@ export async function appendEvent(
     },
     AppendedSchema,
   );
-  tx.appended = true;
+  tx.appended = appended.position;
   return appended;
 }
 

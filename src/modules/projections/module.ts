@@ -1,14 +1,6 @@
 import type { Context, Module } from '../../module.ts';
-import { Projector } from './projector.ts';
+import { balancesConsumer } from './balances.ts';
 
-export function projectionsModule(context: Context): Module {
-  const projector = new Projector(context);
-  return {
-    name: 'projections',
-    routes: [],
-    events: [],
-    jobs: [],
-    start: () => projector.start(),
-    stop: () => projector.stop(),
-  };
+export function projectionsModule({ database }: Context): Module {
+  return { name: 'projections', routes: [], events: [], jobs: [], consumers: [balancesConsumer(database)] };
 }

@@ -17,9 +17,9 @@ import {
   suspendTenant,
 } from './tenants.ts';
 
-const TenantPathSchema = z.strictObject({ tenant: idSchema('tenant') });
+export const TenantPathSchema = z.strictObject({ tenant: idSchema('tenant') });
 
-function tenantOf(params: { tenant: string }): string {
+export function tenantOf(params: { tenant: string }): string {
   return decodeId('tenant', params.tenant, '#/path/tenant');
 }
 

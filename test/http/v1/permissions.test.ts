@@ -23,6 +23,8 @@ const allowed: Record<string, RoleName[]> = {
   'GET /v1/roles': everyone,
   'GET /v1/tenant': everyone,
   'GET /v1/events': everyone,
+  'GET /v1/consumers': [...staff, ...platform],
+  'POST /v1/consumer_resumptions': ['owner', 'operator', ...platform],
 
   'POST /v1/keys': [...owner, ...platform],
   'GET /v1/keys': [...staff, ...platform],
@@ -36,6 +38,8 @@ const allowed: Record<string, RoleName[]> = {
   'PATCH /v1/tenants/{tenant}': platform,
   'POST /v1/tenants/{tenant}/suspension': platform,
   'POST /v1/tenants/{tenant}/reactivation': platform,
+  'GET /v1/tenants/{tenant}/consumers': platform,
+  'POST /v1/tenants/{tenant}/consumer_resumptions': platform,
 
   'POST /v1/assets': owner,
   'GET /v1/assets': tenant,

@@ -1,3 +1,3 @@
 -- name: balances_apply
-select position, head_position
+select state, position, head_position, retry_ms
 from projection.apply_balances($tenant_id, $limit);

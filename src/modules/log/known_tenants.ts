@@ -1,0 +1,70 @@
+// The tenants that this process knows of, and whose logs are due for a look.
+import { platform_tenant_id } from '../../db.ts';
+
+/** of those in which nothing happened lately, looked at in one turn */
+const idle_tenants_per_turn = 100;
+const lately_ms = 60_000;
+const list_page = 1_000;
+
+/** The ids of tenants after one, in their order; fewer than the page when there are no more. The platform's own is not among them. */
+export type ListTenants = (page: { after: string | null; row_limit: number }) => Promise<string[]>;
+
+interface KnownTenant {
+  looked_at_ms: number;
+  woken_at_ms: number;
+}
+
+export class KnownTenants {
+  readonly #known = new Map<string, KnownTenant>();
+  readonly #listTenants: ListTenants;
+
+  constructor(listTenants: ListTenants) {
+    this.#listTenants = listTenants;
+  }
+
+  all(): string[] {
+    return [...this.#known.keys()];
+  }
+
+  woken(id: string): void {
+    this.#of(id).woken_at_ms = performance.now();
+  }
+
+  lookedAt(id: string): void {
+    this.#of(id).looked_at_ms = performance.now();
+  }
+
+  /** Tenants in which something happened lately, and of the others those that nobody has looked at for longest. */
+  due(): string[] {
+    const now_ms = performance.now();
+    const lately: string[] = [];
+    const idle: [string, number][] = [];
+    for (const [id, { woken_at_ms, looked_at_ms }] of this.#known) {
+      if (now_ms - woken_at_ms < lately_ms) lately.push(id);
+      else idle.push([id, looked_at_ms]);
+    }
+    const longest = idle.sort(([, a], [, b]) => a - b).slice(0, idle_tenants_per_turn);
+    return [...lately, ...longest.map(([id]) => id)];
+  }
+
+  /** The tenants that exist and are not known yet. */
+  async listNew(): Promise<string[]> {
+    const found = [platform_tenant_id];
+    for (let after: string | null = null; ; ) {
+      const page: string[] = await this.#listTenants({ after, row_limit: list_page });
+      found.push(...page);
+      after = page.at(-1) ?? null;
+      if (after === null || page.length < list_page) break;
+    }
+    return found.filter((id) => !this.#known.has(id));
+  }
+
+  #of(id: string): KnownTenant {
+    const known = this.#known.get(id) ?? {
+      looked_at_ms: Number.NEGATIVE_INFINITY,
+      woken_at_ms: Number.NEGATIVE_INFINITY,
+    };
+    this.#known.set(id, known);
+    return known;
+  }
+}

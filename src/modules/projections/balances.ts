@@ -1,0 +1,14 @@
+// Balances as far as they have been carried forward; readers add the entries after that.
+import type { Consumer } from '../../consumer.ts';
+import { type Database, queries } from '../../db.ts';
+import { statementConsumer } from '../log/index.ts';
+
+const sql = queries(import.meta.url, 'balances_apply');
+
+export function balancesConsumer(database: Database): Consumer {
+  return statementConsumer(database, sql.balances_apply, {
+    name: 'balances',
+    description:
+      'Carries balances forward, so that a read counts few entries; reads are exact however far it is',
+  });
+}

@@ -15,8 +15,8 @@ import {
   AccountChangeShape,
   AccountShape,
   type BulkItem,
-  BulkItemShape,
   BulkShape,
+  bulkItemShape,
   CaptureShape,
   PostingShape,
   parseBody,
@@ -66,10 +66,10 @@ export class ReferenceApi {
     this.#scales = scales;
   }
 
-  /** `now` is the instant at which the log would record it. */
-  decide(command: Command, now: bigint): Outcome {
-    if (command.verb === 'bulk') return this.#decideBulk(command.body, now);
-    const decision = this.#decideOne(command, now);
+  /** `now` is the instant at which the log would record it, `arrived` when it came. */
+  decide(command: Command, now: bigint, arrived = now): Outcome {
+    if (command.verb === 'bulk') return this.#decideBulk(command.body, now, arrived);
+    const decision = this.#decideOne(command, now, arrived);
     if ('refused' in decision) return { kind: 'refused', refusal: decision.refused };
     return { kind: 'accepted', status: statusOf(command.verb), effect: decision.accepted };
   }
@@ -101,7 +101,7 @@ export class ReferenceApi {
     }
   }
 
-  #decideOne(command: Exclude<Command, { verb: 'bulk' }>, now: bigint): Decision<Effect> {
+  #decideOne(command: Exclude<Command, { verb: 'bulk' }>, now: bigint, arrived: bigint): Decision<Effect> {
     const { ledger } = this;
     switch (command.verb) {
       case 'create_account':
@@ -120,7 +120,9 @@ export class ReferenceApi {
       case 'reopen_account':
         return mapped(decideReopening(ledger, command.account), accountChanged);
       case 'post':
-        return parsed(PostingShape, command.body, (body) => mapped(decidePosting(ledger, body, now), posted));
+        return parsed(PostingShape, command.body, (body) =>
+          mapped(decidePosting(ledger, body, now, arrived), posted),
+        );
       case 'capture':
         return parsed(CaptureShape, command.body, (body) =>
           mapped(decideCapture(ledger, command.transaction, body, now), posted),
@@ -136,7 +138,7 @@ export class ReferenceApi {
     }
   }
 
-  #decideBulk(body: unknown, now: bigint): Outcome {
+  #decideBulk(body: unknown, now: bigint, arrived: bigint): Outcome {
     const bulk = parseBody(BulkShape, body);
     if ('refused' in bulk) return { kind: 'refused', refusal: bulk.refused };
     const { atomic, transactions } = bulk.body;
@@ -146,11 +148,13 @@ export class ReferenceApi {
       const pointer = `#/transactions/${twice}/idempotency_key`;
       return { kind: 'refused', refusal: refusal(400, 'invalid_request', pointer) };
     }
+    const early = atomic ? this.#earlyRefusal(transactions) : null;
+    if (early !== null) return { kind: 'refused', refusal: early };
     const tried = this.ledger.fork();
     const tried_keys = new Map(this.#item_keys);
     const items: ItemOutcome[] = [];
     for (const [index, item] of transactions.entries()) {
-      const outcome = this.#decideItem(tried, tried_keys, item, now);
+      const outcome = this.#decideItem(tried, tried_keys, item, now, arrived);
       if (outcome.kind === 'refused' && atomic) {
         return { kind: 'refused', refusal: ofItem(outcome.refusal, index) };
       }
@@ -168,11 +172,27 @@ export class ReferenceApi {
     return { kind: 'bulk', status: atomic ? 201 : 200, items };
   }
 
+  /** Of an atomic request, what needs no ledger is refused first: the shape of its items, then what they follow up on. */
+  #earlyRefusal(items: unknown[]): Refusal | null {
+    const parsed_items = items.map((item) => parseBody(bulkItemShape(item), item));
+    for (const [index, item] of parsed_items.entries()) {
+      if ('refused' in item) return ofItem(item.refused, index);
+    }
+    for (const [index, item] of parsed_items.entries()) {
+      const target = 'body' in item ? targetOf(item.body) : null;
+      if (target !== null && !this.ledger.transactions.has(target)) {
+        return ofItem(refusal(404, 'not_found'), index);
+      }
+    }
+    return null;
+  }
+
   #decideItem(
     ledger: ReferenceLedger,
     keys: ReadonlyMap<string, StoredItem>,
     item: unknown,
     now: bigint,
+    arrived: bigint,
   ): ItemOutcome {
     const key = itemKey(item);
     const stored = key === null ? undefined : keys.get(key);
@@ -181,18 +201,32 @@ export class ReferenceApi {
         ? { kind: 'replayed', key }
         : { kind: 'refused', refusal: refusal(422, 'idempotency_key_reused') };
     }
-    const decision = parsed(BulkItemShape, item, (body) => decideParsedItem(ledger, body, now));
+    const decision = parsed(bulkItemShape(item), item, (body) =>
+      decideParsedItem(ledger, body, now, arrived),
+    );
     return 'refused' in decision
       ? { kind: 'refused', refusal: decision.refused }
       : { kind: 'accepted', effect: decision.accepted };
   }
 }
 
-function decideParsedItem(ledger: ReferenceLedger, item: BulkItem, now: bigint): Decision<Effect> {
+function decideParsedItem(
+  ledger: ReferenceLedger,
+  item: BulkItem,
+  now: bigint,
+  arrived: bigint,
+): Decision<Effect> {
   if ('capture_of' in item) return mapped(decideCapture(ledger, item.capture_of, item, now), posted);
   if ('void_of' in item) return mapped(decideVoid(ledger, item.void_of, now), voided);
   if ('reversal_of' in item) return mapped(decideReversal(ledger, item.reversal_of, item, now), posted);
-  return mapped(decidePosting(ledger, item, now), posted);
+  return mapped(decidePosting(ledger, item, now, arrived), posted);
+}
+
+/** The transaction that an item follows up on. */
+function targetOf(item: BulkItem): string | null {
+  if ('capture_of' in item) return item.capture_of;
+  if ('void_of' in item) return item.void_of;
+  return 'reversal_of' in item ? item.reversal_of : null;
 }
 
 /** Stored under its key: what was evaluated against the ledger. */
@@ -219,6 +253,11 @@ function recordIn(ledger: ReferenceLedger, effect: Effect, receipt: Receipt): vo
 
 function provisionalId(effect: Effect, index: number): string {
   return effect.kind === 'void' ? effect.hold_id : `item ${index}`;
+}
+
+/** Whether an id is that of an item which was only tried. */
+export function isProvisional(id: unknown): boolean {
+  return typeof id === 'string' && /^item \d+$/.test(id);
 }
 
 function itemKey(item: unknown): string | null {

@@ -131,7 +131,7 @@ const effective = fc.option(moment, { freq: 3 });
 
 const expiry: fc.Arbitrary<Expiry> = fc.oneof(
   { arbitrary: fc.constant(null), weight: 4 },
-  { arbitrary: fc.record({ in_seconds: fc.constantFrom(1, 1, 3_600) }), weight: 0 },
+  { arbitrary: fc.record({ in_seconds: fc.constantFrom(1, 1, 3_600) }), weight: 2 },
   { arbitrary: fc.record({ at_offset_us: fc.integer({ min: 5_000, max: 400_000 }) }), weight: 4 },
   { arbitrary: fc.record({ at_offset_us: fc.constantFrom(-1_000_000, 86_400_000_000) }), weight: 1 },
 );

@@ -48,9 +48,11 @@ export interface Receipt {
   id: string;
   position: number;
   recorded_at: bigint;
+  /** of a hold that was asked to last a number of seconds: when it ends, by the clock that counted them */
+  expires_at?: bigint;
 }
 
-export interface Transaction extends Receipt {
+export interface Transaction extends Omit<Receipt, 'expires_at'> {
   kind: 'posted' | 'hold';
   entries: Entry[];
   effective_at: bigint;

@@ -125,8 +125,8 @@ function claimsOf(attempts: Attempt[]): Map<string, Command[]> {
 }
 
 const event_types: Partial<Record<Command['verb'], string>> = {
-  create_account: 'ledger.account_opened',
-  update_account: 'ledger.account_changed',
+  create_account: 'ledger.account_created',
+  update_account: 'ledger.account_updated',
   close_account: 'ledger.account_closed',
   reopen_account: 'ledger.account_reopened',
   void: 'ledger.transaction_voided',

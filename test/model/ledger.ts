@@ -65,7 +65,7 @@ export class ReferenceLedger {
       kind: posting.kind,
       entries: posting.entries,
       effective_at,
-      expires_at: expiresAt(posting, receipt.recorded_at),
+      expires_at: expiresAt(posting, receipt),
       description: posting.description,
       reference: posting.reference,
       metadata: posting.metadata,
@@ -176,7 +176,13 @@ export class ReferenceLedger {
     );
   }
 
-  #release(hold_id: string, entries: Entry[], ends: Release['ends'], effective_at: bigint, receipt: Receipt) {
+  #release(
+    hold_id: string,
+    entries: Entry[],
+    ends: Release['ends'],
+    effective_at: bigint,
+    receipt: Pick<Receipt, 'position' | 'recorded_at'>,
+  ) {
     const { position, recorded_at } = receipt;
     append(this.releases, hold_id, { hold_id, entries, ends, effective_at, position, recorded_at });
     if (ends === null) return;
@@ -220,9 +226,10 @@ function subtract(entries: Entry[], taken: Entry[]): Entry[] {
   });
 }
 
-function expiresAt(posting: Posting, recorded_at: bigint): bigint | null {
+function expiresAt(posting: Posting, receipt: Receipt): bigint | null {
   if (posting.expires === null) return null;
-  return 'at' in posting.expires ? posting.expires.at : recorded_at + posting.expires.in_us;
+  if ('at' in posting.expires) return posting.expires.at;
+  return receipt.expires_at ?? receipt.recorded_at + posting.expires.in_us;
 }
 
 function append<Item>(lists: Map<string, Item[]>, key: string, item: Item): void {

@@ -29,8 +29,16 @@ function described(body: Described) {
   };
 }
 
-/** `now` is the instant at which it would be recorded. */
-export function decidePosting(ledger: ReferenceLedger, body: PostingBody, now: bigint): Decision<Posting> {
+/**
+ * `now` is the instant at which it would be recorded. Whether an expiry lies in the past may have been judged
+ * when the request `arrived`.
+ */
+export function decidePosting(
+  ledger: ReferenceLedger,
+  body: PostingBody,
+  now: bigint,
+  arrived: bigint,
+): Decision<Posting> {
   const resolved = resolveEntries(ledger, body.entries);
   if ('refused' in resolved) return resolved;
   const posting: Posting = {
@@ -45,7 +53,7 @@ export function decidePosting(ledger: ReferenceLedger, body: PostingBody, now: b
     nothingMoves(posting.entries) ??
     closedAccount(ledger, posting.entries) ??
     tooLarge(ledger, posting) ??
-    expired(body, now) ??
+    expired(body, arrived) ??
     takenReference(ledger, posting) ??
     brokenLimit(ledger, posting, now);
   return refused === null ? { accepted: posting } : { refused };
@@ -162,7 +170,7 @@ function tooLarge(ledger: ReferenceLedger, posting: Posting): Refusal | null {
     sides.set(key, (sides.get(key) ?? 0n) + entry.amount);
   }
   const transaction_too_large = [...sides.values()].some((side) => side > largest_amount);
-  return transaction_too_large ? refusal(422, 'amount_too_large', '#/entries') : null;
+  return transaction_too_large ? refusal(422, 'amount_too_large') : null;
 }
 
 function expiryOf(body: PostingBody): Posting['expires'] {

@@ -89,13 +89,20 @@ export const AccountChangeShape = z.strictObject({
 
 const key = { idempotency_key: z.string().optional() };
 const id = z.string();
-export const BulkItemShape = z.union([
-  z.strictObject({ ...posting, ...key }).superRefine(expiresOnce),
-  z.strictObject({ ...capture, ...key, capture_of: id }),
-  z.strictObject({ ...key, void_of: id }),
-  z.strictObject({ ...reversal, ...key, reversal_of: id }),
-]);
-export type BulkItem = z.output<typeof BulkItemShape>;
+const PostingItem = z.strictObject({ ...posting, ...key }).superRefine(expiresOnce);
+const CaptureItem = z.strictObject({ ...capture, ...key, capture_of: id });
+const VoidItem = z.strictObject({ ...key, void_of: id });
+const ReversalItem = z.strictObject({ ...reversal, ...key, reversal_of: id });
+type BulkItemShape = typeof PostingItem | typeof CaptureItem | typeof VoidItem | typeof ReversalItem;
+export type BulkItem = z.output<BulkItemShape>;
+
+/** An item is what it follows up on, or a transaction. */
+export function bulkItemShape(item: unknown): BulkItemShape {
+  if (typeof item !== 'object' || item === null) return PostingItem;
+  if ('capture_of' in item) return CaptureItem;
+  if ('void_of' in item) return VoidItem;
+  return 'reversal_of' in item ? ReversalItem : PostingItem;
+}
 
 export const BulkShape = z.strictObject({
   atomic: z.boolean().default(true),

@@ -37,6 +37,7 @@ import {
 } from './embedded/binaries.ts';
 import {
   freePort,
+  hasPidFile,
   isPostmaster,
   type Postmaster,
   postgres_environment,
@@ -63,6 +64,8 @@ const poll_ms = 10;
 const socket_directory_length_max = 80;
 /** Crash recovery of a few gigabytes of log, or somebody else's shutdown. */
 const answer_timeout_ms = 60_000;
+/** A postmaster writes its number into its file within this time after it has made the file. */
+const unfinished_pid_file_ms = 500;
 /** The connection of a killed process takes a moment to end. */
 const guard_timeout_ms = 1_000;
 /** A Postgres that dies again and again is not started for ever. */
@@ -300,10 +303,21 @@ function createSocketDirectory(parent: string, user: OsUser | null): string {
 
 /** The postmaster that still runs on this cluster, once it answers; null when there is none. */
 async function adoptable(cluster: Cluster): Promise<Postmaster | null> {
-  const deadline = performance.now() + answer_timeout_ms;
+  const began = performance.now();
   for (;;) {
     const found = readPidFile(cluster.pgdata);
-    if (found === null) return null;
+    if (
+      found === null &&
+      (!hasPidFile(cluster.pgdata) || performance.now() > began + unfinished_pid_file_ms)
+    ) {
+      // A file without a number is what a crash of the machine leaves; Postgres would not start beside it.
+      removePidFile(cluster.pgdata);
+      return null;
+    }
+    if (found === null) {
+      await delay(poll_ms);
+      continue;
+    }
     if (!isPostmaster(found.pid, cluster.pgdata)) {
       // Postgres clears up after a dead postmaster itself, but would take a stranger with its number for one.
       removePidFile(cluster.pgdata);
@@ -316,7 +330,7 @@ async function adoptable(cluster: Cluster): Promise<Postmaster | null> {
     } catch (error) {
       // 28P01: it runs with other passwords. All else is a postmaster that is starting, recovering or shutting down.
       const is_refused = error instanceof pg.DatabaseError && error.code === '28P01';
-      if (is_refused || performance.now() > deadline) {
+      if (is_refused || performance.now() > began + answer_timeout_ms) {
         throw new Error(
           `PostgreSQL (process ${found.pid}) runs on ${cluster.pgdata} but does not let us in: stop it with kill -INT ${found.pid}`,
           { cause: error },

@@ -57,13 +57,21 @@ async function main(words: string[]): Promise<number> {
     return await found.run({ input, config: readConfig(env), output: createOutput(json) });
   } catch (error) {
     const is_usage = error instanceof UsageError;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = explanation(error);
     if (is_json) stdout.write(`${JSON.stringify({ error: message })}\n`);
     stderr.write(`lattice: ${message}\n${is_usage ? `${usage}\n` : ''}`);
     // What is not foreseen comes with its origin.
     if (env.LOG_LEVEL === 'debug' && error instanceof Error) stderr.write(`${error.stack}\n`);
     return is_usage ? 2 : 1;
   }
+}
+
+function explanation(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('code' in error && (error.code === 'EACCES' || error.code === 'EPERM') && 'path' in error) {
+    return `${error.path} belongs to another user: run as that one, or give it to this one with chown`;
+  }
+  return error.message;
 }
 
 exit(await main(argv.slice(2)));

@@ -153,6 +153,10 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
+export function hasPidFile(pgdata: string): boolean {
+  return existsSync(join(pgdata, 'postmaster.pid'));
+}
+
 export function removePidFile(pgdata: string): void {
   rmSync(join(pgdata, 'postmaster.pid'), { force: true });
 }

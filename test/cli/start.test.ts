@@ -1,0 +1,194 @@
+// `start`, as an operator sees it: what it prints, what it leaves behind, what it refuses, and how it ends.
+
+import { readFileSync, statSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { freePort } from '../../src/embedded/postmaster.ts';
+import { databaseUrl } from '../support/database.ts';
+import {
+  aDataDirectory,
+  lattice,
+  preparedDirectory,
+  runningPostgres,
+  spawnLattice,
+  startLattice,
+} from '../support/lattice.ts';
+import { waitFor } from '../support/wait.ts';
+
+const DemoSchema = z.strictObject({ url: z.string(), tenant_id: z.string(), api_key: z.string() });
+
+const aMigratedDirectory = preparedDirectory();
+
+function readDemo(directory: string) {
+  return DemoSchema.parse(JSON.parse(readFileSync(join(directory, 'demo.json'), 'utf8')));
+}
+
+async function get(url: string, api_key: string): Promise<number> {
+  const response = await fetch(url, { headers: { Authorization: `Bearer ${api_key}` } });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+test('a first start makes a demo tenant with a month of money; the next one is ready with the same key', async () => {
+  const directory = await aDataDirectory();
+  const first = await startLattice({ LATTICE_DATA_DIR: directory }, ['start']);
+  const steps = first
+    .output()
+    .match(/^ {2}[A-Z].*?(?= {2})/gm)
+    ?.map((line) => line.trim());
+  expect(steps).toEqual([
+    'PostgreSQL',
+    'Migrations',
+    'Tenant',
+    'Demo month',
+    'Proof',
+    'Ready',
+    'API',
+    'Docs',
+    'Key',
+  ]);
+  expect(first.output().match(/[\d,]+ ms$/gm)).toHaveLength(6);
+
+  const demo = readDemo(directory);
+  expect(demo.url).toBe(first.url);
+  expect(demo.tenant_id).toMatch(/^ten_/);
+  for (const file of ['demo.json', 'platform.json', 'postgres.json']) {
+    expect([file, (statSync(join(directory, file)).mode & 0o777).toString(8)]).toEqual([file, '600']);
+  }
+  const curl = /curl -s (\S+) -H 'Authorization: Bearer (\S+)'/.exec(first.output());
+  expect(curl?.[2]).toBe(demo.api_key);
+  expect(await get(String(curl?.[1]), demo.api_key)).toBe(200);
+
+  first.signal('SIGTERM');
+  expect(await first.ended).toMatchObject({ status: 0, stderr: '' });
+  expect(runningPostgres(directory)).toBeNull();
+
+  const again = await startLattice({ LATTICE_DATA_DIR: directory }, ['start']);
+  expect(again.output()).not.toContain('Demo month');
+  expect(readDemo(directory)).toEqual({ ...demo, url: again.url });
+  expect(await get(`${again.url}/v1/me`, demo.api_key)).toBe(200);
+});
+
+test('--json tells the same for programs', async () => {
+  const directory = await aMigratedDirectory();
+  const started = spawnLattice(['start', '--no-demo', '--json'], { LATTICE_DATA_DIR: directory });
+  await waitFor('it is ready', () => started.output().includes('"ready"'), { timeout_ms: 30_000 });
+  started.signal('SIGINT');
+  const { status, stdout, stderr } = await started.ended;
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => z.looseObject({}).parse(JSON.parse(line)));
+  expect(lines.map(({ step }) => step ?? null)).toEqual(['PostgreSQL', 'Migrations', null]);
+  expect(lines.at(-1)).toMatchObject({ ready: true, demo: null });
+});
+
+test('a request under way is answered before the process ends, and meanwhile it is not ready', async () => {
+  const directory = await aMigratedDirectory();
+  const { url, signal, ended } = await startLattice({ LATTICE_DATA_DIR: directory });
+  const { hostname, port } = new URL(url);
+  const platform = z
+    .object({ api_key: z.string() })
+    .parse(JSON.parse(readFileSync(join(directory, 'platform.json'), 'utf8')));
+  const body = JSON.stringify({ slug: 'slow', name: 'Slow', template: 'blank', currency: 'EUR' });
+  const slow = request({
+    hostname,
+    port,
+    method: 'POST',
+    path: '/v1/tenants',
+    headers: {
+      Authorization: `Bearer ${platform.api_key}`,
+      'Idempotency-Key': 'slow',
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(body),
+    },
+  });
+  const answered = new Promise<number | undefined>((resolve, reject) => {
+    slow.once('response', (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    slow.once('error', reject);
+  });
+  slow.write(body.slice(0, 10));
+  // A connection that was open before stays usable until its request is answered.
+  await get(`${url}/livez`, '');
+  signal('SIGTERM');
+  await waitFor('nobody new is let in', () =>
+    fetch(`${url}/readyz`).then(
+      async (response) => {
+        await response.arrayBuffer();
+        return response.status === 503;
+      },
+      () => true,
+    ),
+  );
+  slow.end(body.slice(10));
+  expect(await answered).toBe(201);
+  expect(await ended).toMatchObject({ status: 0, stderr: '' });
+});
+
+test('a port that is taken is told before anything is started for it', async () => {
+  const directory = await aDataDirectory();
+  const squatter = createServer();
+  const port = await freePort();
+  await new Promise<void>((resolve) => squatter.listen(port, '127.0.0.1', resolve));
+  const { status, stdout, stderr } = await lattice(['start'], {
+    LATTICE_DATA_DIR: directory,
+    PORT: String(port),
+  });
+  squatter.close();
+  expect({ status, stdout, stderr }).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: `lattice: port ${port} on 127.0.0.1 is taken: stop what listens there, or set PORT to another\n`,
+  });
+});
+
+test.each([
+  ['production without a database', { NODE_ENV: 'production' }, 'production needs DATABASE_URL'],
+  [
+    'an address of another machine',
+    { HOST: '203.0.113.1' },
+    'HOST 203.0.113.1 is not an address of this machine',
+  ],
+  [
+    'a database that does not answer',
+    { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' },
+    'nobody cannot use the database none at 127.0.0.1: connect ECONNREFUSED',
+  ],
+  ['a superuser', { DATABASE_URL: databaseUrl('postgres') }, 'postgres is a superuser'],
+  [
+    'the owner of the tables',
+    { DATABASE_URL: databaseUrl('lattice_owner') },
+    'lattice_owner owns the tables',
+  ],
+])('%s is refused in one line', async (_, environment, why) => {
+  const directory = await aDataDirectory();
+  const { status, stderr } = await lattice(['start'], {
+    LATTICE_DATA_DIR: directory,
+    PORT: String(await freePort()),
+    ...environment,
+  });
+  expect(status).toBe(1);
+  expect(stderr.split('\n')).toHaveLength(2);
+  expect(stderr).toContain(`lattice: ${why}`);
+});
+
+test('with DATABASE_URL there is no demo tenant, and the process leaves that Postgres alone', async () => {
+  const directory = await aDataDirectory();
+  const started = await startLattice(
+    { LATTICE_DATA_DIR: directory, DATABASE_URL: databaseUrl('lattice_app') },
+    ['start'],
+  );
+  expect(started.output()).toContain('Migrations  current');
+  expect(started.output()).not.toContain('demo');
+  started.signal('SIGTERM');
+  expect(await started.ended).toMatchObject({ status: 0, stderr: '' });
+  const again = await lattice(['migrate', '--json'], { DATABASE_OWNER_URL: databaseUrl('lattice_owner') });
+  expect(JSON.parse(again.stdout)).toEqual({ applied: [], functions: [], partitions: 0 });
+});

@@ -1,0 +1,66 @@
+// What a person or a script is told when a command line cannot be understood.
+import { expect, test } from 'vitest';
+import { lattice } from '../support/lattice.ts';
+
+test('without a command the commands are listed', async () => {
+  const { status, stdout } = await lattice([]);
+  expect(status).toBe(0);
+  const commands = stdout.match(/^ {2}\w+( \w+)?(?= {2})/gm)?.map((name) => name.trim());
+  expect(commands).toEqual([
+    'start',
+    'migrate',
+    'doctor',
+    'verify',
+    'tenant create',
+    'key create',
+    'key revoke',
+    'load',
+  ]);
+});
+
+test.each(['start', 'migrate', 'doctor', 'verify', 'tenant create', 'key create', 'key revoke', 'load'])(
+  '%s explains itself',
+  async (name) => {
+    const { status, stdout, stderr } = await lattice([...name.split(' '), '--help']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain(`usage: lattice ${name}`);
+    expect(stdout).toContain('--json');
+  },
+);
+
+test.each([
+  [['bogus'], 'there is no command bogus; there are start, migrate', 'usage: lattice COMMAND [options]'],
+  [['tenant', 'destroy'], 'there is no command tenant destroy', 'usage: lattice COMMAND [options]'],
+  [['start', '--bogus'], "Unknown option '--bogus'", 'usage: lattice start [options]'],
+  [['load'], 'FILE is missing', 'usage: lattice load FILE [options]'],
+  [['load', 'a.csv', 'b'], 'what is b?', 'usage: lattice load FILE [options]'],
+  [['load', 'a.csv', '--chunk-size', '0'], '--chunk-size: ', 'usage: lattice load FILE [options]'],
+  [['load', 'a.csv', '--chunk-size'], "'--chunk-size <value>' argument missing", 'usage: lattice load FILE'],
+  [['load', 'a.txt'], '--format is missing', 'usage: lattice load FILE [options]'],
+  [['key', 'revoke', 'lk_test_x'], 'ID: an id begins with key_', 'usage: lattice key revoke ID [options]'],
+  [['key', 'create', '--name', 'x'], 'give --role', 'usage: lattice key create [options]'],
+  [['key', 'revoke', 'key_1'], 'where is Lattice?', 'usage: lattice key revoke ID [options]'],
+])('%j is not understood: a line that says why, the usage, and 2', async (words, why, usage) => {
+  const { status, stdout, stderr } = await lattice(words, { LATTICE_DATA_DIR: '/nowhere' });
+  const [first = '', second = '', ...rest] = stderr.trimEnd().split('\n');
+  expect({ status, stdout, rest }).toEqual({ status: 2, stdout: '', rest: [] });
+  expect(first).toContain(`lattice: ${why}`);
+  expect(second).toContain(usage);
+});
+
+test('with --json the failure is JSON too', async () => {
+  const { status, stdout } = await lattice(['load', '/nowhere/a.csv', '--json'], {
+    LATTICE_URL: 'http://127.0.0.1:1',
+    LATTICE_API_KEY: 'lk_test_x',
+  });
+  expect(status).toBe(1);
+  expect(JSON.parse(stdout)).toEqual({ error: 'there is no file /nowhere/a.csv' });
+});
+
+test('a setting that is wrong is named', async () => {
+  const { status, stderr } = await lattice(['start'], { PORT: '99999', DATABASE_URL: 'mysql://x' });
+  expect(status).toBe(1);
+  expect(stderr).toBe(
+    'lattice: the environment is not usable: PORT: Too big: expected number to be <=65535; DATABASE_URL: a connection string begins with postgres://\n',
+  );
+});

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { freePort } from '../src/embedded/postmaster.ts';
 import { aDataDirectory } from './support/lattice.ts';
@@ -19,6 +19,7 @@ const scripts = z
 
 interface Shell {
   ended: Promise<number | NodeJS.Signals>;
+  hasEnded: () => boolean;
   output: () => string;
   interrupt: () => void;
 }
@@ -35,14 +36,22 @@ function shell(script: string, environment: Record<string, string>): Shell {
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => written.push(text));
   }
+  const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.once('close', (code, signal) => resolve(signal ?? code ?? 0));
+  });
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  const interrupt = () => {
+    if (child.pid !== undefined && !hasEnded()) process.kill(-child.pid, 'SIGINT');
+  };
+  onTestFinished(async () => {
+    interrupt();
+    await ended;
+  });
   return {
-    ended: new Promise((resolve) => {
-      child.once('close', (code, signal) => resolve(signal ?? code ?? 0));
-    }),
+    ended,
+    hasEnded,
+    interrupt,
     output: () => written.join(''),
-    interrupt: () => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
-    },
   };
 }
 
@@ -65,14 +74,14 @@ test('the commands of the README work, from the first to the last', { timeout: 1
   const port = String(await freePort());
   const environment = { LATTICE_DATA_DIR: data_directory, PORT: port };
   const serving = shell('npm start', environment);
-  await waitFor('the demo tenant is there', () => existsSync(join(data_directory, 'demo.json')), {
-    timeout_ms: 60_000,
-  });
-  await waitFor('Lattice is ready', () =>
-    fetch(`http://127.0.0.1:${port}/readyz`).then(
-      (answer) => answer.ok,
-      () => false,
-    ),
+  await waitFor(
+    'Lattice is ready with its demo tenant',
+    async () => {
+      if (serving.hasEnded()) throw new Error(serving.output());
+      const ready = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+      return ready?.ok === true && existsSync(join(data_directory, 'demo.json'));
+    },
+    { timeout_ms: 60_000, interval_ms: 50 },
   );
 
   // Only where it runs is ours: the README's port and directory may be in use here. A refusal fails the command.

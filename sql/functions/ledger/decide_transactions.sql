@@ -52,7 +52,7 @@ begin
     select array_agg(normal.posted - normal.held_out order by limited.number), array_agg(normal.posted order by limited.number)
     into v_availables, v_posteds
     from unnest(p_limited_ids, p_limited_debit_normals) with ordinality as limited(account_id, debit_normal, number)
-    join ledger.limited_balances(p_tenant_id, p_limited_ids) balance on balance.account_id = limited.account_id
+    join ledger.limited_balances(p_tenant_id, p_limited_ids, p_now) balance on balance.account_id = limited.account_id
     cross join lateral (
       select
         case when limited.debit_normal then balance.posted_debits - balance.posted_credits

@@ -3,16 +3,14 @@
 -- p_now is not before any recorded_at of the tenant (null: found out here); holds that have expired by then do not count.
 -- Answers each account once; accounts without entries with zeros. Minor units.
 --
--- Few accounts look up their own entries after the projection; many read all of the tenant's. The planner is told so, because a plan is
--- made once, perhaps while the tables are empty.
+-- Few accounts look up their own entries after the projection; many read all of the tenant's. The caller sets force_generic_plan and
+-- turns sequential scans off, because a plan is made once, perhaps while the tables are empty; here it would cost every call.
 create or replace function ledger.limited_balances(p_tenant_id uuid, p_account_ids uuid[], p_now timestamptz default null)
 returns table (
   account_id uuid, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric
 )
 language plpgsql stable
 set search_path = pg_catalog
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare

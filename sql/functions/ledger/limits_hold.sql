@@ -2,6 +2,7 @@
 -- all decreasing commands take together, the worst inflow what all increasing commands bring. Amounts in the normal direction.
 create or replace function ledger.limits_hold(
   p_tenant_id uuid,
+  p_now timestamptz,
   p_account_ids uuid[],
   p_debit_normals boolean[],
   p_available_mins numeric[],
@@ -17,7 +18,7 @@ begin
     select
     from unnest(p_account_ids, p_debit_normals, p_available_mins, p_posted_maxs, p_worst_outs, p_worst_ins)
       as limited(account_id, debit_normal, available_min, posted_max, worst_out, worst_in)
-    join ledger.limited_balances(p_tenant_id, p_account_ids) balance on balance.account_id = limited.account_id
+    join ledger.limited_balances(p_tenant_id, p_account_ids, p_now) balance on balance.account_id = limited.account_id
     cross join lateral (
       select
         case when limited.debit_normal then balance.posted_debits - balance.posted_credits

@@ -79,6 +79,8 @@ create or replace function ledger.post_transactions(
 )
 language plpgsql volatile
 set search_path = pg_catalog
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
 declare
   v_count integer := cardinality(p_key_hashes);
@@ -135,7 +137,7 @@ begin
       or ledger.targets_unchanged(p_tenant_id, p_target_ids, p_target_numbers, p_target_expires_ats, recorded_at))
     and (p_limited_ids is null
       or ledger.limits_hold(
-        p_tenant_id, p_limited_ids, p_limited_debit_normals, p_limited_available_mins, p_limited_posted_maxs,
+        p_tenant_id, recorded_at, p_limited_ids, p_limited_debit_normals, p_limited_available_mins, p_limited_posted_maxs,
         p_limited_worst_outs, p_limited_worst_ins
       ))
   then

@@ -62,7 +62,10 @@ export class WakePort {
       },
     );
     this.#listener = listener;
-    listener.notifications.on(channel, (message) => this.#options.onMessage(message));
+    // Whoever may connect may send, and what is empty arrives as nothing at all.
+    listener.notifications.on(channel, (message: string | undefined) => {
+      if (message !== undefined) this.#options.onMessage(message);
+    });
     listener.events.on('reconnect', () => this.#lost(listener));
     listener.events.on('connected', () => void this.#listen(listener));
     // It gives up when a connection is lost while it begins to listen again; a new one does not.

@@ -142,13 +142,7 @@ export class ReferenceApi {
     const bulk = parseBody(BulkShape, body);
     if ('refused' in bulk) return { kind: 'refused', refusal: bulk.refused };
     const { atomic, transactions } = bulk.body;
-    const keys = transactions.map(itemKey);
-    const twice = keys.findIndex((key, i) => key !== null && keys.indexOf(key) < i);
-    if (twice >= 0) {
-      const pointer = `#/transactions/${twice}/idempotency_key`;
-      return { kind: 'refused', refusal: refusal(400, 'invalid_request', pointer) };
-    }
-    const early = atomic ? this.#earlyRefusal(transactions) : null;
+    const early = this.#earlyRefusal(transactions, atomic);
     if (early !== null) return { kind: 'refused', refusal: early };
     const tried = this.ledger.fork();
     const tried_keys = new Map(this.#item_keys);
@@ -172,14 +166,17 @@ export class ReferenceApi {
     return { kind: 'bulk', status: atomic ? 201 : 200, items };
   }
 
-  /** Of an atomic request, what needs no ledger is refused first: the shape of its items, then what they follow up on. */
-  #earlyRefusal(items: unknown[]): Refusal | null {
+  /** What needs no ledger is refused first: the shape of items and their keys, then what they follow up on. */
+  #earlyRefusal(items: unknown[], atomic: boolean): Refusal | null {
     const parsed_items = items.map((item) => parseBody(bulkItemShape(item), item));
     for (const [index, item] of parsed_items.entries()) {
-      if ('refused' in item) return ofItem(item.refused, index);
+      if (atomic && 'refused' in item) return ofItem(item.refused, index);
     }
+    const keys = items.map(itemKey);
+    const twice = keys.findIndex((key, i) => key !== null && keys.indexOf(key) < i);
+    if (twice >= 0) return refusal(400, 'invalid_request', `#/transactions/${twice}/idempotency_key`);
     for (const [index, item] of parsed_items.entries()) {
-      const target = 'body' in item ? targetOf(item.body) : null;
+      const target = atomic && 'body' in item ? targetOf(item.body) : null;
       if (target !== null && !this.ledger.transactions.has(target)) {
         return ofItem(refusal(404, 'not_found'), index);
       }

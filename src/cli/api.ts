@@ -56,7 +56,7 @@ export function createApi(url: string, api_key: string): Api {
       throw new NoAnswer(`no answer from ${url} (${reason}): is Lattice started, and is --url right?`);
     });
     const text = await response.text();
-    const is_json = /json/.test(response.headers.get('content-type') ?? '');
+    const is_json = response.headers.get('content-type')?.includes('json') === true;
     if (!is_json) throw new Error(`${url} answered ${response.status} without JSON: is it Lattice?`);
     const body: unknown = JSON.parse(text);
     if (!response.ok) throw new Refused(ProblemSchema.parse(body));

@@ -82,7 +82,8 @@ export function findBinaries(user: OsUser | null): Binaries {
     if ((statSync(binary).mode & 0o555) !== 0o555) chmodSync(binary, 0o755);
   }
   const said = spawnSync(binaries.postgres, ['--version'], { ...user, cwd: '/', encoding: 'utf8' });
-  const version = /PostgreSQL\) (\d+(?:\.\d+)?)/.exec(said.stdout ?? '')?.[1];
+  const version =
+    said.error === undefined ? /PostgreSQL\) (\d+(?:\.\d+)?)/.exec(said.stdout)?.[1] : undefined;
   if (version === undefined) {
     const reason = said.error?.message ?? said.stderr.trim();
     throw new Error(

@@ -1,0 +1,79 @@
+// `lattice`: finds the command that the words name and runs it. Exit status 0 done, 1 failed, 2 not understood.
+import { stderr, stdout } from 'node:process';
+import { readConfig } from '../config.ts';
+import { type Command, helpText, parseInput, UsageError, usageLine } from './command.ts';
+import { doctorCommand } from './doctor.ts';
+import { keyCreateCommand } from './key_create.ts';
+import { keyRevokeCommand } from './key_revoke.ts';
+import { loadCommand } from './load.ts';
+import { migrateCommand } from './migrate.ts';
+import { createOutput } from './output.ts';
+import { startCommand } from './start.ts';
+import { tenantCreateCommand } from './tenant_create.ts';
+
+const commands: Command[] = [
+  startCommand,
+  migrateCommand,
+  doctorCommand,
+  tenantCreateCommand,
+  keyCreateCommand,
+  keyRevokeCommand,
+  loadCommand,
+];
+
+const width = Math.max(...commands.map(({ name }) => name.length));
+const overview = [
+  'usage: lattice COMMAND [options]',
+  '',
+  ...commands.map((each) => `  ${each.name.padEnd(width)}  ${each.summary}`),
+  '',
+  '`lattice COMMAND --help` shows the options of a command; docs/configuration.md the environment.',
+].join('\n');
+
+function findCommand(words: string[]): { found: Command; rest: string[] } {
+  for (const found of commands) {
+    const name = found.name.split(' ');
+    if (name.every((word, index) => words[index] === word)) return { found, rest: words.slice(name.length) };
+  }
+  const known = commands.map(({ name }) => name).join(', ');
+  throw new UsageError(`there is no command ${words.join(' ')}; there are ${known}`);
+}
+
+/** Runs a command line in an environment; answers the exit status. */
+export async function lattice(
+  words: string[],
+  environment: Record<string, string | undefined>,
+): Promise<number> {
+  if (words.length === 0 || words[0] === '--help' || words[0] === 'help') {
+    stdout.write(`${overview}\n`);
+    return 0;
+  }
+  const is_json = words.includes('--json');
+  let usage = 'usage: lattice COMMAND [options]';
+  try {
+    const { found, rest } = findCommand(words);
+    usage = usageLine(found);
+    const { input, json, help } = parseInput(found, rest);
+    if (help) {
+      stdout.write(`${helpText(found)}\n`);
+      return 0;
+    }
+    return await found.run({ input, config: readConfig(environment), output: createOutput(json) });
+  } catch (error) {
+    const is_usage = error instanceof UsageError;
+    const message = explanation(error);
+    if (is_json) stdout.write(`${JSON.stringify({ error: message })}\n`);
+    stderr.write(`lattice: ${message}\n${is_usage ? `${usage}\n` : ''}`);
+    // What is not foreseen comes with its origin.
+    if (environment.LOG_LEVEL === 'debug' && error instanceof Error) stderr.write(`${error.stack}\n`);
+    return is_usage ? 2 : 1;
+  }
+}
+
+function explanation(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('code' in error && (error.code === 'EACCES' || error.code === 'EPERM') && 'path' in error) {
+    return `${error.path} belongs to another user: run as that one, or give it to this one with chown`;
+  }
+  return error.message;
+}

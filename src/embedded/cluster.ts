@@ -1,0 +1,109 @@
+// A new cluster, made by initdb.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type Binaries, canEnter, type OsUser, system_directory } from './binaries.ts';
+import { postgres_environment } from './postmaster.ts';
+
+/** The superuser; nobody but us has its password. */
+export const admin = 'lattice_admin';
+
+/** Durable first, then tuned for a developer's machine. They stand in postgresql.conf, where they can be changed. */
+const settings: Record<string, string> = {
+  fsync: 'on',
+  full_page_writes: 'on',
+  synchronous_commit: 'on',
+  shared_buffers: '256MB',
+  max_wal_size: '2GB',
+  checkpoint_timeout: '15min',
+  wal_compression: 'on',
+  wal_buffers: '16MB',
+  jit: 'off',
+  random_page_cost: '1.1',
+  max_connections: '120',
+  max_locks_per_transaction: '256',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  log_min_messages: 'warning',
+};
+
+/** initdb works beside the final place and is renamed there, so that a half-made cluster is never taken for one. */
+export async function createCluster(
+  cluster_link: string,
+  { binaries, user, password }: { binaries: Binaries; user: OsUser | null; password: string },
+): Promise<void> {
+  if (isDanglingLink(cluster_link)) unlinkSync(cluster_link);
+  if (existsSync(cluster_link) && readdirSync(cluster_link).length > 0) {
+    throw new Error(`${cluster_link} exists and is not a database: move it away`);
+  }
+  const parent =
+    user === null || canEnter(dirname(cluster_link), user) ? dirname(cluster_link) : homeForRoot();
+  const unfinished = mkdtempSync(join(parent, 'postgres.new-'));
+  const password_path = `${unfinished}.password`;
+  try {
+    writeFileSync(password_path, password, { mode: 0o600, flag: 'wx' });
+    if (user !== null) {
+      chownSync(unfinished, user.uid, user.gid);
+      chownSync(password_path, user.uid, user.gid);
+    }
+    await runInitdb(binaries, user, unfinished, password_path);
+    const final = join(parent, 'postgres');
+    renameSync(unfinished, final);
+    if (final !== cluster_link) symlinkSync(final, cluster_link);
+  } finally {
+    rmSync(password_path, { force: true });
+    rmSync(unfinished, { force: true, recursive: true });
+  }
+}
+
+function isDanglingLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && !existsSync(path);
+}
+
+/** A home of root is closed to the user that runs Postgres: the cluster then lives under /var/lib, and a link points there. */
+function homeForRoot(): string {
+  mkdirSync(system_directory, { recursive: true, mode: 0o755 });
+  const home = mkdtempSync(join(system_directory, 'cluster-'));
+  chmodSync(home, 0o711);
+  return home;
+}
+
+async function runInitdb(
+  binaries: Binaries,
+  user: OsUser | null,
+  pgdata: string,
+  password_path: string,
+): Promise<void> {
+  const initdb = spawn(
+    binaries.initdb,
+    [
+      `--pgdata=${pgdata}`,
+      `--username=${admin}`,
+      `--pwfile=${password_path}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      ...Object.entries(settings).map(([name, value]) => `--set=${name}=${value}`),
+    ],
+    { ...user, cwd: pgdata, stdio: ['ignore', 'ignore', 'pipe'], env: postgres_environment },
+  );
+  const [said, [status]] = await Promise.all([text(initdb.stderr), once(initdb, 'close')]);
+  if (status !== 0) throw new Error(`initdb failed: ${said.trim().replaceAll('\n', ' ')}`);
+}

@@ -5,7 +5,7 @@ import { aTenant } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 import { waitFor } from '../support/wait.ts';
 import { refusal } from './problems.ts';
-import { openSocket, requestHead } from './socket.ts';
+import { openSocket, type RawConnection, requestHead } from './socket.ts';
 
 const server = await startServer();
 const tenant = await aTenant();
@@ -122,7 +122,8 @@ test('a body of 100 MB is refused before it is read, and the client learns why',
   await waitFor('the connection is closed', connection.isClosed);
 });
 
-test('a client that goes on sending 100 MB still reads its answer', async () => {
+/** Begins a request whose body comes in chunks, of no declared length. */
+async function beginChunked(): Promise<RawConnection> {
   const connection = await openSocket(server.url);
   const headers = {
     'Idempotency-Key': randomUUID(),
@@ -130,6 +131,11 @@ test('a client that goes on sending 100 MB still reads its answer', async () => 
     'Transfer-Encoding': 'chunked',
   };
   connection.socket.write(requestHead('/v1/accounts', headers, tenant.api_key));
+  return connection;
+}
+
+test('an endless body is cut off', async () => {
+  const connection = await beginChunked();
   const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`;
   let sent_bytes = 0;
   const push = () => {
@@ -144,6 +150,31 @@ test('a client that goes on sending 100 MB still reads its answer', async () => 
   expect(answer.status).toBe(413);
   await waitFor('the connection is closed', connection.isClosed);
   expect(sent_bytes).toBeLessThan(100_000_000);
+});
+
+test('a client that reads only after it has sent too much still reads its answer', async () => {
+  const connection = await beginChunked();
+  connection.socket.pause();
+  const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`;
+  // One after the other, so that a connection that was cut in between is noticed.
+  for (let sent = 0; sent < 80; sent += 1) {
+    await new Promise((resolve) => connection.socket.write(chunk, resolve));
+  }
+  connection.socket.resume();
+  expect((await connection.answer()).status).toBe(413);
+  connection.socket.destroy();
+});
+
+test('a body in chunks is held to the same limit', async () => {
+  const statuses: number[] = [];
+  for (const bytes of [1_048_576, 1_048_577]) {
+    const connection = await beginChunked();
+    const body = JSON.stringify({ ...account, code: 'chunked:1' }).padEnd(bytes, ' ');
+    connection.socket.write(`${bytes.toString(16)}\r\n${body}\r\n0\r\n\r\n`);
+    statuses.push((await connection.answer()).status);
+    connection.socket.destroy();
+  }
+  expect(statuses).toEqual([201, 413]);
 });
 
 test('a body up to the limit is read, one byte more is not', async () => {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { requestHash } from '../../src/http/idempotency.ts';
 import { asSuperuser } from '../support/database.ts';
 import { aPlatformKey, aTenant } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
@@ -104,6 +105,18 @@ test('a key that was used is refused for another body, path, query or method, be
       await api.post('/v1/accounts', undefined, { key, raw: `${JSON.stringify(account('reuse:1'))} ` }),
     ),
   ).toBe(reused);
+});
+
+test('a request is its method, its target and the bytes of its body', () => {
+  const body = Buffer.from('{}');
+  const hashes = [
+    requestHash('POST', '/v1/a', body),
+    requestHash('PUT', '/v1/a', body),
+    requestHash('POST', '/v1/a?b=1', body),
+    requestHash('POST', '/v1/a', Buffer.from('{} ')),
+  ];
+  expect(new Set(hashes).size).toBe(hashes.length);
+  expect(requestHash('POST', '/v1/a', Buffer.from('{}'))).toBe(hashes[0]);
 });
 
 test('the key is the tenant’s: another tenant may use the same', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { asSuperuser } from '../../support/database.ts';
 import { anAccount, aPlatformKey, aTenant, aTransaction } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
 import { refusal } from '../problems.ts';
@@ -122,6 +123,29 @@ test('types keep what is asked for, and the reader’s place', async () => {
   expect(rest.data.map((event) => event.type)).toEqual(['ledger.transaction_held']);
   const none = await read(api, '?types=access.key_revoked');
   expect(none).toEqual({ data: [], has_more: false, next_cursor: null, after: head });
+});
+
+test('a rare type is looked for in steps, so that no page takes long', async () => {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  const { after: first } = await read(api);
+  await asSuperuser(
+    z.looseObject({}),
+    `insert into log.event (tenant_id, position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at)
+     select tenant_id, position + number, gen_random_uuid(), type, subject_id, data, actor_id, request_id, occurred_at, now()
+     from log.event, generate_series(1, 20100) number where tenant_id = $1 and position = $2`,
+    [tenant.id, first],
+  );
+  await anAccount(api, { code: 'rare:1' });
+  const query = `?types=ledger.account_created&after=${first}`;
+  const page = await read(api, query);
+  expect(page).toMatchObject({ data: [], has_more: true, after: first + 20_000 });
+  const next = await read(api, `${query}&cursor=${page.next_cursor}`);
+  expect(next).toMatchObject({
+    data: [{ position: first + 20_101 }],
+    has_more: false,
+    after: first + 20_101,
+  });
 });
 
 test('an account’s events are its own and those of its entries', async () => {

@@ -152,14 +152,22 @@ test('an endless body is cut off', async () => {
   expect(sent_bytes).toBeLessThan(100_000_000);
 });
 
+/** How many bodies the server has answered with 413. */
+async function countRefused(): Promise<number> {
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  return Number(/http_request_seconds_count\{.*status="413"\} (\d+)/.exec(metrics)?.[1] ?? 0);
+}
+
 test('a client that reads only after it has sent too much still reads its answer', async () => {
   const connection = await beginChunked();
   connection.socket.pause();
   const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`;
-  // One after the other, so that a connection that was cut in between is noticed.
-  for (let sent = 0; sent < 80; sent += 1) {
-    await new Promise((resolve) => connection.socket.write(chunk, resolve));
-  }
+  const send = () => new Promise((resolve) => connection.socket.write(chunk, resolve));
+  const refused = await countRefused();
+  for (let sent = 0; sent < 20; sent += 1) await send();
+  await waitFor('the server has refused it', async () => (await countRefused()) > refused);
+  // One after the other, so that a connection that was cut is noticed.
+  for (let sent = 0; sent < 20; sent += 1) await send();
   connection.socket.resume();
   expect((await connection.answer()).status).toBe(413);
   connection.socket.destroy();

@@ -166,21 +166,15 @@ export class ReferenceApi {
     return { kind: 'bulk', status: atomic ? 201 : 200, items };
   }
 
-  /** What needs no ledger is refused first: the shape of items and their keys, then what they follow up on. */
+  /** The shape of items and their keys are judged before the first of them is decided. */
   #earlyRefusal(items: unknown[], atomic: boolean): Refusal | null {
-    const parsed_items = items.map((item) => parseBody(bulkItemShape(item), item));
-    for (const [index, item] of parsed_items.entries()) {
-      if (atomic && 'refused' in item) return ofItem(item.refused, index);
+    for (const [index, item] of items.entries()) {
+      const shape = parseBody(bulkItemShape(item), item);
+      if (atomic && 'refused' in shape) return ofItem(shape.refused, index);
     }
     const keys = items.map(itemKey);
     const twice = keys.findIndex((key, i) => key !== null && keys.indexOf(key) < i);
     if (twice >= 0) return refusal(400, 'invalid_request', `#/transactions/${twice}/idempotency_key`);
-    for (const [index, item] of parsed_items.entries()) {
-      const target = atomic && 'body' in item ? targetOf(item.body) : null;
-      if (target !== null && !this.ledger.transactions.has(target)) {
-        return ofItem(refusal(404, 'not_found'), index);
-      }
-    }
     return null;
   }
 
@@ -217,13 +211,6 @@ function decideParsedItem(
   if ('void_of' in item) return mapped(decideVoid(ledger, item.void_of, now), voided);
   if ('reversal_of' in item) return mapped(decideReversal(ledger, item.reversal_of, item, now), posted);
   return mapped(decidePosting(ledger, item, now, arrived), posted);
-}
-
-/** The transaction that an item follows up on. */
-function targetOf(item: BulkItem): string | null {
-  if ('capture_of' in item) return item.capture_of;
-  if ('void_of' in item) return item.void_of;
-  return 'reversal_of' in item ? item.reversal_of : null;
 }
 
 /** Stored under its key: what was evaluated against the ledger. */

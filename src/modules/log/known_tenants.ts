@@ -17,6 +17,8 @@ interface KnownTenant {
 export class KnownTenants {
   readonly #known = new Map<string, KnownTenant>();
   readonly #listTenants: ListTenants;
+  /** where the last page of the last list began */
+  #last_page_after: string | null = null;
 
   constructor(listTenants: ListTenants) {
     this.#listTenants = listTenants;
@@ -34,27 +36,33 @@ export class KnownTenants {
     this.#of(id).looked_at_ms = performance.now();
   }
 
-  /** Tenants in which something happened lately, and of the others those that nobody has looked at for longest. */
+  /**
+   * Tenants in which something happened lately, and of the others those that nobody has looked at for longest. The platform's is always
+   * among them: its log tells of new tenants.
+   */
   due(): string[] {
     const now_ms = performance.now();
-    const lately: string[] = [];
+    const due = [platform_tenant_id];
     const idle: [string, number][] = [];
     for (const [id, { woken_at_ms, looked_at_ms }] of this.#known) {
-      if (now_ms - woken_at_ms < lately_ms) lately.push(id);
+      if (id === platform_tenant_id) continue;
+      if (now_ms - woken_at_ms < lately_ms) due.push(id);
       else idle.push([id, looked_at_ms]);
     }
     const longest = idle.sort(([, a], [, b]) => a - b).slice(0, idle_tenants_per_turn);
-    return [...lately, ...longest.map(([id]) => id)];
+    return [...due, ...longest.map(([id]) => id)];
   }
 
-  /** The tenants that exist and are not known yet. */
-  async listNew(): Promise<string[]> {
+  /** The tenants that exist and are not known yet: of all, or of the last that were created. */
+  async listNew(of: 'all' | 'last'): Promise<string[]> {
     const found = [platform_tenant_id];
-    for (let after: string | null = null; ; ) {
+    for (let after = of === 'all' ? null : this.#last_page_after; ; ) {
       const page: string[] = await this.#listTenants({ after, row_limit: list_page });
       found.push(...page);
-      after = page.at(-1) ?? null;
-      if (after === null || page.length < list_page) break;
+      this.#last_page_after = after;
+      const last = page.at(-1);
+      if (last === undefined || page.length < list_page) break;
+      after = last;
     }
     return found.filter((id) => !this.#known.has(id));
   }

@@ -6,7 +6,7 @@
 // that takes long gives up its place among the quick ones, so one tenant's trouble does not delay the others.
 import pg from 'pg';
 import type { Applied, Consumer } from '../../consumer.ts';
-import type { Database } from '../../db.ts';
+import { type Database, platform_tenant_id } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { ConsumerMetrics } from './consumer_metrics.ts';
@@ -52,6 +52,7 @@ export class ConsumerRunner {
   readonly #quick = new Map<Follower, string>();
   #slow = 0;
   #timers: NodeJS.Timeout[] = [];
+  #listing: NodeJS.Timeout | null = null;
   #stopListening: (() => void)[] = [];
   #looking: Promise<void> = Promise.resolve();
   #is_looking = false;
@@ -69,12 +70,12 @@ export class ConsumerRunner {
       database.onAppend((tenant_id, position) => this.#wakeTenant(tenant_id, position)),
       wakes.onResync(() => this.#lookSoon(this.#tenants.all())),
     ];
-    await this.#listTenants();
+    await this.#listTenants('all');
     this.#timers = [
       setInterval(() => {
         if (!this.#is_looking) this.#lookSoon(this.#tenants.due());
       }, look_interval_ms),
-      setInterval(() => void this.#listTenants(), list_interval_ms),
+      setInterval(() => void this.#listTenants('all'), list_interval_ms),
       setInterval(() => this.#forget(), list_interval_ms),
     ];
   }
@@ -84,6 +85,7 @@ export class ConsumerRunner {
     this.#stopped = true;
     for (const stop of this.#stopListening) stop();
     for (const timer of this.#timers) clearInterval(timer);
+    if (this.#listing !== null) clearTimeout(this.#listing);
     for (const { timer } of this.#followers.values()) if (timer !== null) clearTimeout(timer);
     this.#queue.length = 0;
     await this.#looking;
@@ -101,6 +103,7 @@ export class ConsumerRunner {
   }
 
   #wake(follower: Follower): void {
+    if (follower.tenant_id === platform_tenant_id) this.#listSoon();
     // The next look finds out when it has been resumed.
     if (follower.is_parked) return;
     follower.woken = true;
@@ -289,9 +292,17 @@ export class ConsumerRunner {
     }
   }
 
-  async #listTenants(): Promise<void> {
+  /** There may be a new tenant. */
+  #listSoon(): void {
+    this.#listing ??= setTimeout(() => {
+      this.#listing = null;
+      void this.#listTenants('last');
+    }, look_interval_ms);
+  }
+
+  async #listTenants(of: 'all' | 'last'): Promise<void> {
     try {
-      this.#lookSoon(await this.#tenants.listNew());
+      this.#lookSoon(await this.#tenants.listNew(of));
     } catch (error) {
       // The next list is a minute away; what this process appends to wakes its tenants anyway.
       this.#options.logger.warn({ error: faultLine(error) }, 'tenants could not be listed for consumers');

@@ -10,11 +10,13 @@ import { migrateCommand } from './migrate.ts';
 import { createOutput } from './output.ts';
 import { startCommand } from './start.ts';
 import { tenantCreateCommand } from './tenant_create.ts';
+import { verifyCommand } from './verify.ts';
 
 const commands: Command[] = [
   startCommand,
   migrateCommand,
   doctorCommand,
+  verifyCommand,
   tenantCreateCommand,
   keyCreateCommand,
   keyRevokeCommand,

@@ -1,29 +1,43 @@
-// The proof, as GET /v1/proof gives it, in a form for people.
-import { z } from 'zod';
+// The proof, in a form for people.
+import type { z } from 'zod';
+import { ProofSchema } from '../modules/ledger/index.ts';
 import type { Api } from './api.ts';
 
-export const ProofSchema = z.looseObject({
-  ok: z.boolean(),
-  position: z.number(),
-  currencies: z.array(
-    z.looseObject({ currency: z.string(), scale: z.number(), debits: z.string(), credits: z.string() }),
-  ),
-});
 export type Proof = z.infer<typeof ProofSchema>;
 
 export async function readProof(api: Api, signal?: AbortSignal): Promise<Proof> {
   return api.get('/v1/proof', ProofSchema, signal);
 }
 
+/** One line: the sums, or that they differ. */
 export function proofSummary(proof: Proof): string {
-  const sums = proof.currencies.map(({ currency, scale, debits }) => `${currency} ${decimal(debits, scale)}`);
-  return `${proof.ok ? 'debits equal credits' : 'DEBITS AND CREDITS DIFFER'}: ${sums.join(', ')}`;
+  const sums = proof.currencies.map(({ currency, scale, debits }) => `${decimal(debits, scale)} ${currency}`);
+  if (!proof.ok) return `${proof.difference_count} differences: npm run lattice -- verify`;
+  return `debits equal credits: ${sums.length === 0 ? 'nothing is posted yet' : sums.join(', ')}`;
+}
+
+export function proofLines(proof: Proof): string[] {
+  const sums = proof.currencies.map(({ currency, scale, debits, credits }) => {
+    const sign = debits === credits ? '=' : 'IS NOT';
+    return `  ${currency.padEnd(5)} debits ${decimal(debits, scale)} ${sign} credits ${decimal(credits, scale)}`;
+  });
+  const differences = proof.differences.map(({ check, account_id, what, expected, found }) => {
+    const account = account_id === null ? '' : ` of ${account_id}`;
+    return `  ${check}${account}: ${what}: expected ${expected ?? 'nothing'}, found ${found ?? 'nothing'}`;
+  });
+  const verdict = proof.ok ? 'nothing differs' : `${proof.difference_count} DIFFERENCES`;
+  return [
+    ...sums,
+    ...differences,
+    `  ${proof.entry_count.toLocaleString('en')} entries recounted at position ${proof.position}: ${verdict}`,
+    ...(proof.halted ? ['  Postings are halted until a recount holds (docs/runbooks/proof.md)'] : []),
+  ];
 }
 
 /** `12345` with scale 2 → `123.45` */
-export function decimal(minor_units: string, scale: number): string {
+function decimal(minor_units: string, scale: number): string {
   const digits = minor_units.replace('-', '').padStart(scale + 1, '0');
-  const whole = digits.slice(0, digits.length - scale);
   const sign = minor_units.startsWith('-') ? '-' : '';
+  const whole = digits.slice(0, digits.length - scale);
   return scale === 0 ? `${sign}${whole}` : `${sign}${whole}.${digits.slice(-scale)}`;
 }

@@ -1,2 +1,3 @@
 export { listAccountPositions } from './account_positions.ts';
 export { ledgerModule } from './module.ts';
+export { ProofSchema, prove } from './proof.ts';

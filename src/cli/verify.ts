@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import type { Config } from '../config.ts';
+import { type Actor, Database, platform_tenant_id, system_actor_id } from '../db.ts';
+import { encodeId, newUuid } from '../id.ts';
+import { createLogger } from '../log.ts';
+import { prove } from '../modules/ledger/index.ts';
+import { listTenants } from '../modules/tenants/index.ts';
+import { api_options, openApi } from './api.ts';
+import { command } from './command.ts';
+import type { Output } from './output.ts';
+import { withPostgres } from './postgres.ts';
+import { type Proof, proofLines, readProof } from './proof.ts';
+
+const page_size = 200;
+
+type TenantRow = Awaited<ReturnType<typeof listTenants>>[number];
+
+export const verifyCommand = command({
+  name: 'verify',
+  summary:
+    'Recounts everything from entries and prints the proof: of your tenant, or of all by whoever has the database',
+  input: z.object({
+    all: z
+      .boolean()
+      .default(false)
+      .describe('every tenant, in the database of DATABASE_URL or of the data directory'),
+    ...api_options,
+  }),
+  run: async ({ input, config, output }) => {
+    if (input.all) return verifyAll(config, output);
+    const proof = await readProof(openApi(input, config));
+    for (const line of proofLines(proof)) output.line(line);
+    output.json(proof);
+    return proof.ok ? 0 : 1;
+  },
+});
+
+/** Each tenant by the verb behind GET /v1/proof, so what differs halts that tenant's postings here too. */
+function verifyAll(config: Config, output: Output): Promise<number> {
+  const logger = createLogger('fatal');
+  return withPostgres(config, logger, async ({ app_url }) => {
+    const database = new Database({
+      connection_string: app_url,
+      size: 2,
+      application_name: 'lattice verify',
+      logger,
+    });
+    const platform: Actor = {
+      tenant_id: platform_tenant_id,
+      actor_id: system_actor_id,
+      request_id: encodeId('request', newUuid()),
+    };
+    const proofs: (Proof & { tenant_id: string })[] = [];
+    try {
+      for await (const { id, slug } of allTenants(database, platform)) {
+        const proof = await prove(database, logger, { ...platform, tenant_id: id });
+        proofs.push({ tenant_id: encodeId('tenant', id), ...proof });
+        output.line(`${slug} (${encodeId('tenant', id)})`);
+        for (const line of proofLines(proof)) output.line(line);
+      }
+    } finally {
+      await database.end();
+    }
+    const failed = proofs.filter(({ ok }) => !ok).length;
+    output.line(
+      failed === 0
+        ? `${proofs.length} tenants: nothing differs`
+        : `${failed} of ${proofs.length} tenants FAIL`,
+    );
+    output.json({ ok: failed === 0, tenants: proofs });
+    return failed === 0 ? 0 : 1;
+  });
+}
+
+async function* allTenants(database: Database, platform: Actor): AsyncIterable<TenantRow> {
+  let after: string | null = null;
+  for (;;) {
+    const page = { row_limit: page_size, after, status: null };
+    const rows: TenantRow[] = await database.read(platform, (tx) => listTenants(tx, page));
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page_size) return;
+    after = last.id;
+  }
+}

@@ -67,6 +67,7 @@ export class Stack {
   static async start(kept_directory?: string): Promise<Stack> {
     const directory = kept_directory ?? mkdtempSync(join(tmpdir(), 'lattice-bench-'));
     mkdirSync(directory, { recursive: true });
+    const is_temporary = kept_directory === undefined;
     const embedded = await startEmbedded(directory, {
       port: 0,
       logger,
@@ -74,38 +75,21 @@ export class Stack {
         throw error;
       },
     });
-    await migrate(embedded.owner_url, logger);
-    const port = await freePort();
-    const server = spawn(process.execPath, ['src/main.ts', 'start'], {
-      cwd: root,
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: {
-        ...process.env,
-        NODE_ENV: 'production',
-        PORT: String(port),
-        LATTICE_DATA_DIR: directory,
-        DATABASE_URL: embedded.app_url,
-        DATABASE_OWNER_URL: embedded.owner_url,
-        LOG_LEVEL: 'warn',
-        // The only thing that is switched off: a limit on the rate would be what is measured.
-        RATE_LIMIT_PER_SECOND: '0',
-      },
-    });
-    await ready(port, server);
-    const database = new Database({
-      connection_string: embedded.app_url,
-      size: 4,
-      application_name: 'lattice bench',
-      logger,
-    });
-    return new Stack({
-      directory,
-      is_temporary: kept_directory === undefined,
-      port,
-      server,
-      embedded,
-      database,
-    });
+    try {
+      await migrate(embedded.owner_url, logger);
+      const { server, port } = await startServer(directory, embedded);
+      const database = new Database({
+        connection_string: embedded.app_url,
+        size: 4,
+        application_name: 'lattice bench',
+        logger,
+      });
+      return new Stack({ directory, is_temporary, port, server, embedded, database });
+    } catch (error) {
+      await embedded.stop();
+      if (is_temporary) rmSync(directory, { recursive: true });
+      throw error;
+    }
   }
 
   /** What Postgres says about itself; refuses to measure one that does not keep what it acknowledges. */
@@ -142,6 +126,30 @@ export class Stack {
     await this.#embedded.stop();
     if (this.#is_temporary) rmSync(this.directory, { recursive: true });
   }
+}
+
+async function startServer(
+  directory: string,
+  embedded: Embedded,
+): Promise<{ server: ChildProcess; port: number }> {
+  const port = await freePort();
+  const server = spawn(process.execPath, ['src/main.ts', 'start'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      ...process.env,
+      NODE_ENV: 'production',
+      PORT: String(port),
+      LATTICE_DATA_DIR: directory,
+      DATABASE_URL: embedded.app_url,
+      DATABASE_OWNER_URL: embedded.owner_url,
+      LOG_LEVEL: 'warn',
+      // The only thing that is switched off: a limit on the rate would be what is measured.
+      RATE_LIMIT_PER_SECOND: '0',
+    },
+  });
+  await ready(port, server);
+  return { server, port };
 }
 
 /** Waits until the server says that it is ready. */

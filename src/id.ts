@@ -16,10 +16,29 @@ const prefixes = {
 export type IdKind = keyof typeof prefixes;
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
-const decoding = new Map([...alphabet].map((letter, value) => [letter, value]));
-const pool = Buffer.allocUnsafe(10 * 256);
+// Tables, because every request makes, writes and reads several ids.
+/** two letters for 10 bits */
+const letter_pairs = Array.from(
+  { length: 1_024 },
+  (_, bits) => alphabet.charAt(bits >> 5) + alphabet.charAt(bits & 31),
+);
+/** two digits for a byte */
+const digit_pairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** 5 bits by the code of a letter, 4 bits by that of a digit; -1 for every other character of ASCII */
+const letter_bits = bitsOf(alphabet);
+const digit_bits = bitsOf('0123456789abcdef');
+
+function bitsOf(symbols: string): Int8Array {
+  const table = new Int8Array(128).fill(-1);
+  for (const [bits, symbol] of [...symbols].entries()) table[symbol.charCodeAt(0)] = bits;
+  return table;
+}
+
+const pool = Buffer.allocUnsafe(8 * 256);
 let pool_offset = pool.length;
 let last_ms = 0;
+/** the digits of `last_ms`, up to the version */
+let head = '';
 let sequence = 0;
 
 /**
@@ -27,72 +46,76 @@ let sequence = 0;
  * and a millisecond that overflows them borrows from the next, so index inserts stay at the right edge.
  */
 export function newUuid(now_ms = Date.now()): string {
-  if (now_ms > last_ms) {
-    last_ms = now_ms;
-    sequence = 0;
-  } else if (++sequence > 0xfff) {
-    last_ms += 1;
-    sequence = 0;
-  }
-  if (pool_offset + 8 > pool.length) {
+  if (now_ms > last_ms) beginMillisecond(now_ms);
+  else if (++sequence > 0xfff) beginMillisecond(last_ms + 1);
+  if (pool_offset === pool.length) {
     randomFillSync(pool);
     pool_offset = 0;
   }
-  const high = last_ms.toString(16).padStart(12, '0');
-  const random = pool.toString('hex', pool_offset, pool_offset + 8);
+  // The variant of RFC 9562 takes two of the 64 random bits.
+  pool[pool_offset] = (pool.readUInt8(pool_offset) & 0x3f) | 0x80;
+  let text = `${head}${alphabet.charAt(sequence >> 8)}${digit_pairs[sequence & 0xff]}-`;
+  for (let index = 0; index < 8; index += 1) {
+    if (index === 2) text += '-';
+    text += digit_pairs[pool.readUInt8(pool_offset + index)];
+  }
   pool_offset += 8;
-  const variant = ((Number.parseInt(random.charAt(0), 16) & 0x3) | 0x8).toString(16);
-  return `${high.slice(0, 8)}-${high.slice(8)}-7${sequence.toString(16).padStart(3, '0')}-${variant}${random.slice(1, 4)}-${random.slice(4)}`;
+  return text;
+}
+
+function beginMillisecond(ms: number): void {
+  const digits = ms.toString(16).padStart(12, '0');
+  last_ms = ms;
+  head = `${digits.slice(0, 8)}-${digits.slice(8)}-7`;
+  sequence = 0;
 }
 
 /** uuid text → TypeID text */
 export function encodeId(kind: IdKind, uuid: string): string {
-  const hex = uuid.replaceAll('-', '');
-  const high = Number.parseInt(hex.slice(0, 12), 16);
-  let text = '';
-  // 26 letters of 5 bits are 130 bits: the first carries 3. Taken as 48 + 40 + 40 bits to stay within exact doubles.
-  // 128 bits = 3 + 25 × 5; the first 48 bits give 10 letters (3 + 9 × 5), then 40 and 40 bits give 8 each.
-  let rest = high;
-  for (let i = 0; i < 10; i += 1) {
-    text = alphabet.charAt(rest % 32) + text;
-    rest = Math.floor(rest / 32);
-  }
-  return `${prefixes[kind]}_${text}${encode40(hex.slice(12, 22))}${encode40(hex.slice(22, 32))}`;
-}
-
-function encode40(hex: string): string {
-  let rest = Number.parseInt(hex, 16);
-  let text = '';
-  for (let i = 0; i < 8; i += 1) {
-    text = alphabet.charAt(rest % 32) + text;
-    rest = Math.floor(rest / 32);
+  let text = `${prefixes[kind]}_`;
+  // 26 letters are 130 bits, so two zero bits go ahead of the 128.
+  let waiting = 0;
+  let waiting_bits = 2;
+  for (let index = 0; index < uuid.length; index += 1) {
+    const code = uuid.charCodeAt(index);
+    if (code === hyphen) continue;
+    waiting = (waiting << 4) | (digit_bits[code] ?? 0);
+    waiting_bits += 4;
+    if (waiting_bits >= 10) {
+      waiting_bits -= 10;
+      text += letter_pairs[waiting >> waiting_bits];
+      waiting &= (1 << waiting_bits) - 1;
+    }
   }
   return text;
 }
 
+const hyphen = '-'.charCodeAt(0);
+const underscore = '_'.charCodeAt(0);
+
 /** TypeID text → uuid text; null when it is not a TypeID of that kind. */
 export function maybeDecodeId(kind: IdKind, id: string): string | null {
   const prefix = prefixes[kind];
-  if (id.length !== prefix.length + 27 || !id.startsWith(`${prefix}_`)) return null;
-  const head = decodeBits(id.slice(prefix.length + 1, prefix.length + 11));
-  const middle = decodeBits(id.slice(prefix.length + 11, prefix.length + 19));
-  const tail = decodeBits(id.slice(prefix.length + 19));
-  if (head === null || middle === null || tail === null || head >= 2 ** 48) return null;
-  const hex =
-    head.toString(16).padStart(12, '0') +
-    middle.toString(16).padStart(10, '0') +
-    tail.toString(16).padStart(10, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
-}
-
-function decodeBits(letters: string): number | null {
-  let value = 0;
-  for (const letter of letters) {
-    const bits = decoding.get(letter);
-    if (bits === undefined) return null;
-    value = value * 32 + bits;
+  const start = prefix.length + 1;
+  if (id.length !== start + 26 || !id.startsWith(prefix) || id.charCodeAt(start - 1) !== underscore)
+    return null;
+  let text = '';
+  let waiting = 0;
+  let waiting_bits = -2;
+  for (let index = start; index < id.length; index += 1) {
+    const bits = letter_bits[id.charCodeAt(index)] ?? -1;
+    // The first letter carries three bits.
+    if (bits < 0 || (index === start && bits > 7)) return null;
+    waiting = (waiting << 5) | bits;
+    waiting_bits += 5;
+    if (waiting_bits >= 8) {
+      waiting_bits -= 8;
+      text += digit_pairs[waiting >> waiting_bits];
+      waiting &= (1 << waiting_bits) - 1;
+      if (text.length === 8 || text.length === 13 || text.length === 18 || text.length === 23) text += '-';
+    }
   }
-  return value;
+  return text;
 }
 
 /** TypeID text → uuid text; a wrong prefix or form is a 400 that names the expected prefix. */

@@ -5,7 +5,6 @@ import { type ProblemCode, problems } from '../errors.ts';
 const text: SchemaObject = { type: 'string' };
 const amount: SchemaObject = { type: 'string', description: 'Integer minor units', examples: ['12345'] };
 
-/** Members beyond the common ones. Those of bulk items also carry `index`. */
 const ids: SchemaObject = { type: 'array', items: text };
 
 /** Members beyond the common ones. */

@@ -10,15 +10,20 @@
 -- would hold only nulls may itself be null. p_answers and p_data are JSON texts joined by the record separator, empty for null.
 -- Amounts are minor units; effects are in the account's normal direction.
 --
--- The optimistic path posts all commands with one plain insert per table, and fails with a unique violation (idempotency_key_pkey,
--- reference_taken, transaction_link_pkey) when it was wrong: the caller repeats with p_exact. The exact path decides command by
--- command, then writes what it accepted with the same inserts.
+-- The optimistic path posts all commands with one plain insert per table. Where that may be wrong it writes nothing and says
+-- `uncertain`, or fails with a unique violation (idempotency_key_pkey, reference_taken, transaction_link_pkey): the caller repeats with
+-- p_exact. The exact path decides command by command, then writes what it accepted with the same inserts.
+--
+-- Limits on the optimistic path: the accounts in p_limited_… are summed here, and their balances before the batch are answered
+-- (null for one with holds). The caller may leave out accounts that have no holds, whose balance it knows as of p_balances_position (recorded
+-- at p_balances_at) and has checked itself: that holds if no entry came after it.
 --
 -- Answers `state`:
 --   posted          every command, at contiguous positions from first_position (commands without event take none)
 --   mixed           see `outcomes`: posted, answered, replayed, refused_before, key_reused, target_changed, reference_taken, insufficient_funds,
 --                   limit_exceeded; with the account and its available or posted balance, or the transaction that has the reference
 --   refused         the same, and p_atomic: nothing was written
+--   uncertain       decide with p_exact, and all limited accounts: nothing was written
 --   accounts_stale  an account has changed since p_accounts_position: nothing was written
 --   halted          the tenant's postings are halted: nothing was written
 -- With p_dry_run, which goes with p_exact, nothing is written in any case.
@@ -27,6 +32,8 @@
 create or replace function ledger.post_transactions(
   p_tenant_id uuid,
   p_accounts_position bigint,
+  p_balances_position bigint,
+  p_balances_at timestamptz,
   p_exact boolean,
   p_atomic boolean,
   p_dry_run boolean,
@@ -75,7 +82,8 @@ create or replace function ledger.post_transactions(
   out outcomes text[],
   out outcome_account_ids uuid[],
   out outcome_balances numeric[],
-  out outcome_transaction_ids uuid[]
+  out outcome_transaction_ids uuid[],
+  out limited_balances numeric[]
 )
 language plpgsql volatile
 set search_path = pg_catalog
@@ -91,6 +99,7 @@ declare
   v_positions bigint[];
   v_answers text[] := string_to_array(p_answers, chr(30), '');
   v_data text[] := string_to_array(p_data, chr(30), '');
+  v_hold boolean;
   v_decision record;
 begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
@@ -132,15 +141,33 @@ begin
   recorded_at := greatest(clock_timestamp(), v_last_recorded_at);
   first_position := v_head + 1;
 
-  if not p_exact
-    and ((p_target_ids is null and p_target_expires_ats is null)
-      or ledger.targets_unchanged(p_tenant_id, p_target_ids, p_target_numbers, p_target_expires_ats, recorded_at))
-    and (p_limited_ids is null
-      or ledger.limits_hold(
+  if not p_exact then
+    if (p_target_ids is not null or p_target_expires_ats is not null)
+      and not ledger.targets_unchanged(p_tenant_id, p_target_ids, p_target_numbers, p_target_expires_ats, recorded_at)
+    then
+      state := 'uncertain';
+      return;
+    end if;
+    -- Other events than postings may have come after p_balances_position; they move no money.
+    if p_balances_position < v_head and exists (
+      select
+      from ledger.entry
+      where entry.tenant_id = p_tenant_id and entry.position > p_balances_position and entry.recorded_at >= p_balances_at
+    ) then
+      state := 'uncertain';
+      return;
+    end if;
+    if p_limited_ids is not null then
+      select checked.hold, checked.balances into v_hold, limited_balances
+      from ledger.check_limits(
         p_tenant_id, recorded_at, p_limited_ids, p_limited_debit_normals, p_limited_available_mins, p_limited_posted_maxs,
         p_limited_worst_outs, p_limited_worst_ins
-      ))
-  then
+      ) checked;
+      if not v_hold then
+        state := 'uncertain';
+        return;
+      end if;
+    end if;
     state := 'posted';
     if p_answers is null then
       v_positions := array(select generate_series(first_position, v_head + v_count));

@@ -10,6 +10,7 @@ import {
   AccountSchema,
   AccountStatusSchema,
   AccountTypeSchema,
+  CodePrefixSchema,
 } from './account_schema.ts';
 import {
   closeAccount,
@@ -31,12 +32,6 @@ const example = {
   limits: { available_min: '0' },
   metadata: { customer: 'c_1' },
 };
-
-/** of a code: no more than the characters a code may have */
-export const CodePrefixSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9_.:-]{1,255}$/, 'a prefix of codes')
-  .meta({ description: 'Only codes that begin with this', example: 'customers:' });
 
 const AccountListQuerySchema = PageQuerySchema.extend({
   code_prefix: CodePrefixSchema.optional(),

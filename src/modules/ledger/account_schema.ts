@@ -25,6 +25,12 @@ const AccountCodeSchema = z
     example: 'customers:alice',
   });
 
+/** no more than the characters that a code may have */
+export const CodePrefixSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:-]{1,255}$/, 'a prefix of codes')
+  .meta({ description: 'Only accounts whose codes begin with this', example: 'customers:' });
+
 export const AccountTypeSchema = z
   .enum(['asset', 'liability', 'equity', 'revenue', 'expense'])
   .meta({ description: 'Decides the normal side: debit for asset and expense, credit for the others' });

@@ -1,5 +1,6 @@
 // Balances on the wire, and the two time axes of a question about one.
 import { z } from 'zod';
+import { Problem } from '../../errors.ts';
 import { idSchema } from '../../id.ts';
 import { InstantSchema, maybeInstant } from '../../instant.ts';
 
@@ -47,6 +48,15 @@ export const KnownAtSchema = z
       'Only what had been recorded by then: an instant, or a position of the log. One in the future sees all that is recorded so far',
     example: '2026-11-20T09:00:00Z',
   });
+
+/** Errors: `invalid_request` for a position that the log has not reached. */
+export function checkKnownPosition(known: number | string | null, head_position: number): void {
+  if (typeof known !== 'number' || known <= head_position) return;
+  const detail = `the log has come to position ${head_position}`;
+  throw new Problem('invalid_request', `There is no position ${known} yet: ${detail}`, {
+    errors: [{ pointer: '#/query/known_at', code: 'position_ahead', detail }],
+  });
+}
 
 export const AsOfSchema = InstantSchema.meta({
   description:

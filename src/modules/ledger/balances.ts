@@ -5,7 +5,7 @@ import { Problem } from '../../errors.ts';
 import { encodeId, maybeDecodeId } from '../../id.ts';
 import { AccountTypeSchema, isCode } from './account_schema.ts';
 import { normalSide } from './accounts.ts';
-import type { Balance, BalanceQuery } from './balance_schema.ts';
+import { type Balance, type BalanceQuery, checkKnownPosition } from './balance_schema.ts';
 
 const sql = queries(import.meta.url, 'balance_find');
 
@@ -72,12 +72,7 @@ export async function findBalance(
           RowSchema,
         );
   if (row === undefined) throw new Problem('not_found', 'There is no such account');
-  if (typeof known === 'number' && known > row.head_position) {
-    const detail = `the log has come to position ${row.head_position}`;
-    throw new Problem('invalid_request', `There is no position ${known} yet: ${detail}`, {
-      errors: [{ pointer: '#/query/known_at', code: 'position_ahead', detail }],
-    });
-  }
+  checkKnownPosition(known, row.head_position);
   return {
     account_id: encodeId('account', row.account_id),
     currency: row.currency,

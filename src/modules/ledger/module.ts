@@ -6,10 +6,13 @@ import { balanceRoutes } from './balance_routes.ts';
 import { transaction_events } from './events.ts';
 import { finishOpenings, onboardingRoutes } from './onboarding.ts';
 import { Poster } from './poster.ts';
+import { proof_events } from './proof.ts';
+import { proofRoutes } from './proof_routes.ts';
 import { transactionRoutes } from './transaction_routes.ts';
 import { renderStored, TransactionReader } from './transactions.ts';
 
-export function ledgerModule({ database, metrics }: Context): Module {
+export function ledgerModule(context: Context): Module {
+  const { database, metrics } = context;
   const accounts = new AccountCache(database);
   const poster = new Poster(database, accounts, metrics);
   return {
@@ -18,9 +21,10 @@ export function ledgerModule({ database, metrics }: Context): Module {
       ...transactionRoutes(poster, new TransactionReader(database, accounts)),
       ...account_routes,
       ...balanceRoutes(database),
+      ...proofRoutes(context),
       ...onboardingRoutes(database),
     ],
-    events: [...account_events, ...transaction_events],
+    events: [...account_events, ...transaction_events, ...proof_events],
     jobs: [],
     renderStored: (tenant_id, stored) => renderStored(database, tenant_id, stored),
     start: () => finishOpenings(database),

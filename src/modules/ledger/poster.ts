@@ -11,7 +11,8 @@ import type { AccountCache } from './account_cache.ts';
 import type { Command, Order, Outcome } from './command.ts';
 import { type Draft, draftPosting, hasExpiry, type Resolve } from './draft.ts';
 import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
-import { type BatchCommand, type BatchResult, effectsOf, postBatch } from './posting_batch.ts';
+import { effectsOf, LimitedBalances } from './limited_balances.ts';
+import { type BatchCommand, type BatchResult, postBatch } from './posting_batch.ts';
 import { renderRecorded, type StoredTransaction } from './stored_transaction.ts';
 import { loadAnswers, loadTransactions, readClock } from './transactions.ts';
 
@@ -59,6 +60,7 @@ interface Step {
 export class Poster {
   readonly #database: Database;
   readonly #accounts: AccountCache;
+  readonly #balances = new LimitedBalances();
   readonly #queues = new Map<string, TenantQueue>();
   /** tenants with something to do and nothing in flight, in turn */
   readonly #ready: TenantQueue[] = [];
@@ -214,7 +216,7 @@ export class Poster {
         return [];
       }
       const commands = writable.map(batchCommand);
-      const result = await postBatch(this.#database, {
+      const result = await postBatch(this.#database, this.#balances, {
         tenant_id,
         accounts_position,
         commands,

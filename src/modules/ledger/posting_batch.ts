@@ -2,8 +2,16 @@
 import { z } from 'zod';
 import { type Database, type Query, violates } from '../../db.ts';
 import { newUuid } from '../../id.ts';
-import type { ResolvedAccount } from './account_cache.ts';
+import { BatchArrays } from './batch_arrays.ts';
 import { type Draft, metadataPairHash, referenceHash } from './draft.ts';
+import {
+  effectsOf,
+  isConstrained,
+  type LimitedBalances,
+  staysWithin,
+  type WorstEffect,
+  worstEffects,
+} from './limited_balances.ts';
 
 /** One command of a batch: a draft to be written, or only an answer to be stored under its key. */
 export interface BatchCommand {
@@ -17,7 +25,7 @@ export interface BatchCommand {
 }
 
 const BatchResultSchema = z.object({
-  state: z.enum(['posted', 'mixed', 'refused', 'accounts_stale', 'halted']),
+  state: z.enum(['posted', 'mixed', 'refused', 'uncertain', 'accounts_stale', 'halted']),
   first_position: z.number().nullable(),
   recorded_at: z.string().nullable(),
   positions: z.array(z.number().nullable()).nullable(),
@@ -25,132 +33,15 @@ const BatchResultSchema = z.object({
   outcome_account_ids: z.array(z.string().nullable()).nullable(),
   outcome_balances: z.array(z.string().nullable()).nullable(),
   outcome_transaction_ids: z.array(z.string().nullable()).nullable(),
+  limited_balances: z.array(z.string().nullable()).nullable(),
 });
 export type BatchResult = z.infer<typeof BatchResultSchema>;
 
-/** What a draft does to one limited account, in the account's normal direction. */
-interface Effect {
-  account: ResolvedAccount;
-  available: bigint;
-  posted: bigint;
-}
-
-/** Net effects on the limited accounts of a draft, in entry order. */
-export function effectsOf(draft: Draft): Effect[] {
-  const effects: Effect[] = [];
-  for (const { account, layer, direction, amount } of draft.entries) {
-    if (account.available_min === null && account.posted_max === null) continue;
-    let effect = effects.find((each) => each.account === account);
-    if (effect === undefined) {
-      effect = { account, available: 0n, posted: 0n };
-      effects.push(effect);
-    }
-    const increases = (direction === 'debit') === account.debit_normal;
-    if (layer === 'posted') {
-      const signed = increases ? amount : -amount;
-      effect.posted += signed;
-      effect.available += signed;
-    } else if (!increases) {
-      // Money held for an account is not spendable, so only the decreasing side counts.
-      effect.available -= amount;
-    }
-  }
-  return effects;
-}
-
-/** An array literal under construction; null when all its items are, so that it costs nothing. */
-class ArrayLiteral {
-  readonly type: string;
-  #items: string[] = [];
-  #some = false;
-
-  constructor(type: string) {
-    this.type = type;
-  }
-
-  add(item: string | number | bigint | boolean | null): void {
-    if (item !== null) this.#some = true;
-    this.#items.push(item === null ? 'NULL' : String(item));
-  }
-
-  addText(item: string | null): void {
-    if (item !== null) this.#some = true;
-    this.#items.push(item === null ? 'NULL' : `"${item.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`);
-  }
-
-  text(): string | null {
-    return this.#some ? `{${this.#items.join(',')}}` : null;
-  }
-}
-
-/** JSON texts under construction, as one text: nothing in JSON needs escaping here, as it has no control characters. */
-class JoinedTexts {
-  readonly type = 'text';
-  #items: string[] = [];
-  #some = false;
-
-  add(json: string | null): void {
-    if (json !== null) this.#some = true;
-    this.#items.push(json ?? '');
-  }
-
-  text(): string | null {
-    return this.#some ? this.#items.join('\u001e') : null;
-  }
-}
-
-/** The arguments of ledger.post_transactions after the first five, in its order. */
-class BatchArrays {
-  readonly key_hashes = new ArrayLiteral('uuid[]');
-  readonly request_hashes = new ArrayLiteral('uuid[]');
-  readonly answer_statuses = new ArrayLiteral('smallint[]');
-  readonly answers = new JoinedTexts();
-  readonly event_ids = new ArrayLiteral('uuid[]');
-  readonly types = new ArrayLiteral('text[]');
-  readonly subject_ids = new ArrayLiteral('uuid[]');
-  readonly data = new JoinedTexts();
-  readonly actor_ids = new ArrayLiteral('uuid[]');
-  readonly request_ids = new ArrayLiteral('text[]');
-  readonly effective_ats = new ArrayLiteral('timestamptz[]');
-  readonly reference_hashes = new ArrayLiteral('uuid[]');
-  readonly target_ids = new ArrayLiteral('uuid[]');
-  readonly target_numbers = new ArrayLiteral('integer[]');
-  readonly target_kinds = new ArrayLiteral('text[]');
-  readonly target_finals = new ArrayLiteral('boolean[]');
-  readonly target_expires_ats = new ArrayLiteral('timestamptz[]');
-  readonly entry_commands = new ArrayLiteral('integer[]');
-  readonly entry_ordinals = new ArrayLiteral('integer[]');
-  readonly entry_account_ids = new ArrayLiteral('uuid[]');
-  readonly entry_layers = new ArrayLiteral('ledger.layer[]');
-  readonly entry_directions = new ArrayLiteral('ledger.direction[]');
-  readonly entry_amounts = new ArrayLiteral('numeric[]');
-  readonly entry_effective_ats = new ArrayLiteral('timestamptz[]');
-  readonly entry_expires_ats = new ArrayLiteral('timestamptz[]');
-  readonly pair_commands = new ArrayLiteral('integer[]');
-  readonly pair_hashes = new ArrayLiteral('uuid[]');
-  readonly limited_ids = new ArrayLiteral('uuid[]');
-  readonly limited_debit_normals = new ArrayLiteral('boolean[]');
-  readonly limited_available_mins = new ArrayLiteral('numeric[]');
-  readonly limited_posted_maxs = new ArrayLiteral('numeric[]');
-  readonly limited_worst_outs = new ArrayLiteral('numeric[]');
-  readonly limited_worst_ins = new ArrayLiteral('numeric[]');
-  readonly effect_commands = new ArrayLiteral('integer[]');
-  readonly effect_limiteds = new ArrayLiteral('integer[]');
-  readonly effect_availables = new ArrayLiteral('numeric[]');
-  readonly effect_posteds = new ArrayLiteral('numeric[]');
-  readonly effect_checkeds = new ArrayLiteral('boolean[]');
-
-  /** in the order of declaration */
-  all(): (ArrayLiteral | JoinedTexts)[] {
-    return Object.values(this);
-  }
-}
-
 const post_transactions: Query = {
   name: 'transactions_post',
-  text: `select * from ledger.post_transactions($1::uuid, $2::bigint, $3::boolean, $4::boolean, $5::boolean, ${new BatchArrays()
+  text: `select * from ledger.post_transactions($1::uuid, $2::bigint, $3::bigint, $4::timestamptz, $5::boolean, $6::boolean, $7::boolean, ${new BatchArrays()
     .all()
-    .map(({ type }, index) => `$${index + 6}::${type}`)
+    .map(({ type }, index) => `$${index + 8}::${type}`)
     .join(', ')})`,
   parameters: [],
 };
@@ -161,11 +52,14 @@ function mustPrecede(draft: Draft): string | null {
   return draft.event_type === 'ledger.transaction_held' ? draft.expires_at : null;
 }
 
-/** The arguments of the call, as the text Postgres parses fastest. */
-function encodeBatch(commands: BatchCommand[]): (string | null)[] {
+/** The arrays of the call. The optimistic path takes no effects, and only the limited accounts that are to be looked up. */
+function encodeBatch(
+  commands: BatchCommand[],
+  limited: WorstEffect[],
+  with_effects: boolean,
+): (string | null)[] {
   const arrays = new BatchArrays();
-  const limited = new Map<string, { number: number; account: ResolvedAccount; out: bigint; in: bigint }>();
-
+  const numbers = new Map(limited.map((each, index) => [each.account.id, index + 1]));
   commands.forEach((command, index) => {
     const { draft } = command;
     const number = index + 1;
@@ -204,22 +98,16 @@ function encodeBatch(commands: BatchCommand[]): (string | null)[] {
       arrays.pair_commands.add(number);
       arrays.pair_hashes.add(metadataPairHash(key, value));
     }
+    if (!with_effects) return;
     for (const effect of effectsOf(draft)) {
-      let each = limited.get(effect.account.id);
-      if (each === undefined) {
-        each = { number: limited.size + 1, account: effect.account, out: 0n, in: 0n };
-        limited.set(effect.account.id, each);
-      }
-      if (effect.available < 0n) each.out -= effect.available;
-      if (effect.posted > 0n) each.in += effect.posted;
       arrays.effect_commands.add(number);
-      arrays.effect_limiteds.add(each.number);
+      arrays.effect_limiteds.add(numbers.get(effect.account.id) ?? null);
       arrays.effect_availables.add(effect.available);
       arrays.effect_posteds.add(effect.posted);
       arrays.effect_checkeds.add(draft.limits_apply);
     }
   });
-  for (const each of limited.values()) {
+  for (const each of limited) {
     arrays.limited_ids.add(each.account.id);
     arrays.limited_debit_normals.add(each.account.debit_normal);
     arrays.limited_available_mins.add(each.account.available_min);
@@ -233,26 +121,105 @@ function encodeBatch(commands: BatchCommand[]): (string | null)[] {
 /** What a wrong guess of the optimistic path violates; the exact path then says which command it was. */
 const optimistic_constraints = ['idempotency_key_pkey', 'reference_taken', 'transaction_link_pkey'];
 
-/** One call for the whole batch; twice when the optimistic path had guessed wrong. */
+export interface Batch {
+  tenant_id: string;
+  accounts_position: number;
+  commands: BatchCommand[];
+  atomic: boolean;
+  dry_run: boolean;
+}
+
+/** One call for the whole batch; twice when the optimistic path was not certain, or had guessed wrong. */
 export async function postBatch(
   database: Database,
-  batch: {
-    tenant_id: string;
-    accounts_position: number;
-    commands: BatchCommand[];
-    atomic: boolean;
-    dry_run: boolean;
-  },
+  balances: LimitedBalances,
+  batch: Batch,
 ): Promise<BatchResult> {
-  const arrays = encodeBatch(batch.commands);
-  const call = async (exact: boolean) => {
-    const head = [batch.tenant_id, batch.accounts_position, exact, batch.atomic, batch.dry_run];
-    const [row] = await database.callWith(post_transactions, [...head, ...arrays]);
-    return BatchResultSchema.parse(row);
-  };
-  if (batch.dry_run) return call(true);
-  return call(false).catch((error: unknown) => {
-    if (violates(error, optimistic_constraints)) return call(true);
+  const drafts = batch.commands.flatMap(({ draft }) => (draft === null ? [] : [draft]));
+  const worst = worstEffects(drafts);
+  const optimistic = batch.dry_run
+    ? null
+    : await postOptimistically(database, balances, batch, drafts, worst);
+  if (optimistic !== null && optimistic.state !== 'uncertain') return optimistic;
+
+  const result = await call(
+    database,
+    batch,
+    null,
+    true,
+    encodeBatch(batch.commands, [...worst.values()], true),
+  );
+  if (batch.dry_run || result.recorded_at === null || result.first_position === null) return result;
+  const posted = batch.commands.flatMap(({ draft }, index) =>
+    draft !== null && result.state === 'mixed' && result.outcomes?.[index] === 'posted' ? [draft] : [],
+  );
+  balances.advance(batch.tenant_id, {
+    is_next: balances.maybeKnown(batch.tenant_id)?.position === result.first_position - 1,
+    position: result.first_position - 1 + posted.length,
+    recorded_at: result.recorded_at,
+    found: new Map(),
+    posted,
+  });
+  return result;
+}
+
+/** Null when what is known says already that a command may have to be refused. */
+async function postOptimistically(
+  database: Database,
+  balances: LimitedBalances,
+  batch: Batch,
+  drafts: Draft[],
+  worst: Map<string, WorstEffect>,
+): Promise<BatchResult | null> {
+  const known = balances.maybeKnown(batch.tenant_id);
+  const constrained = [...worst.values()].filter(isConstrained);
+  const unknown: WorstEffect[] = [];
+  for (const each of constrained) {
+    const balance = known?.balances.get(each.account.id);
+    if (balance === undefined) unknown.push(each);
+    else if (!staysWithin(each, balance)) return null;
+  }
+  const relied_on = unknown.length < constrained.length ? known : null;
+  const arrays = encodeBatch(batch.commands, unknown, false);
+  const result = await call(database, batch, relied_on, false, arrays).catch((error: unknown) => {
+    if (violates(error, optimistic_constraints)) return null;
     throw error;
   });
+  if (result === null) return null;
+  if (result.state === 'uncertain') balances.forget(batch.tenant_id);
+  if (result.state === 'posted' && result.first_position !== null && result.recorded_at !== null) {
+    const found = new Map<string, bigint>();
+    unknown.forEach((each, index) => {
+      const balance = result.limited_balances?.[index] ?? null;
+      if (balance !== null) found.set(each.account.id, BigInt(balance));
+    });
+    balances.advance(batch.tenant_id, {
+      is_next: relied_on !== null || known?.position === result.first_position - 1,
+      position: result.first_position - 1 + drafts.length,
+      recorded_at: result.recorded_at,
+      found,
+      posted: drafts,
+    });
+  }
+  return result;
+}
+
+async function call(
+  database: Database,
+  batch: Batch,
+  relied_on: { position: number; recorded_at: string } | null,
+  exact: boolean,
+  arrays: (string | null)[],
+): Promise<BatchResult> {
+  const [row] = await database.callWith(post_transactions, [
+    batch.tenant_id,
+    batch.accounts_position,
+    relied_on?.position ?? null,
+    relied_on?.recorded_at ?? null,
+    exact,
+    batch.atomic,
+    batch.dry_run,
+    ...arrays,
+  ]);
+  return BatchResultSchema.parse(row);
 }

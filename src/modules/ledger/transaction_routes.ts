@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { Problem, type ProblemCode } from '../../errors.ts';
 import { decodeId, idSchema } from '../../id.ts';
-import { InstantSchema } from '../../instant.ts';
+import { InstantRangeSchema } from '../../instant.ts';
 import { AmountSchema } from '../../money.ts';
 import { PageQuerySchema, pageReply, pageRequest, pageSchema } from '../../page.ts';
 import { callRoute, type Idempotency, type Input, postRoute, type Reply, type Route } from '../../route.ts';
-import { CodePrefixSchema } from './account_routes.ts';
+import { CodePrefixSchema } from './account_schema.ts';
 import { checkForce, postBulk } from './bulk.ts';
 import type { Order, Outcome } from './command.ts';
 import type { Poster } from './poster.ts';
@@ -51,16 +51,14 @@ const posting_problems: ProblemCode[] = [
   'ledger_halted',
 ];
 
-const instantRange = z.strictObject({ gte: InstantSchema.optional(), lte: InstantSchema.optional() });
-
 const TransactionListQuerySchema = PageQuerySchema.extend({
   account: AccountReferenceSchema.optional(),
   account_prefix: CodePrefixSchema.optional(),
   status: z.enum(['pending', 'posted', 'voided', 'expired']).optional(),
   reference: z.string().min(1).max(255).optional(),
   metadata: MetadataSchema.optional().meta({ description: '`metadata[key]=value`; several must all hold' }),
-  effective_at: instantRange.optional(),
-  recorded_at: instantRange.optional(),
+  effective_at: InstantRangeSchema.optional(),
+  recorded_at: InstantRangeSchema.optional(),
   amount: z
     .strictObject({ gte: AmountSchema.optional(), lte: AmountSchema.optional() })
     .optional()

@@ -1,0 +1,130 @@
+// The trial balance: every account that does not come to zero, in the column of its side, and totals that must be equal.
+import { z } from 'zod';
+import { type Database, queries } from '../../db.ts';
+import { encodeId, idSchema } from '../../id.ts';
+import { PageQuerySchema, type PageRequest } from '../../page.ts';
+import { AccountTypeSchema } from './account_schema.ts';
+import {
+  AsOfSchema,
+  BalanceSchema,
+  checkKnownPosition,
+  KnownAtSchema,
+  PositionSchema,
+} from './balance_schema.ts';
+
+const sql = queries(import.meta.url, 'trial_balance');
+
+export const TrialBalanceQuerySchema = PageQuerySchema.extend({
+  as_of: AsOfSchema.optional(),
+  known_at: KnownAtSchema.optional(),
+});
+type TrialBalanceQuery = z.infer<typeof TrialBalanceQuerySchema>;
+
+const column = z
+  .string()
+  .meta({ description: 'Integer minor units; zero in the other column', example: '10000' });
+
+export const TrialBalanceLineSchema = z
+  .object({
+    account_id: idSchema('account'),
+    code: z.string().meta({ example: 'customers:alice' }),
+    type: AccountTypeSchema,
+    currency: z.string().meta({ example: 'EUR' }),
+    scale: z.int(),
+    debit: column,
+    credit: column,
+  })
+  .meta({ id: 'TrialBalanceLine' });
+
+const TotalsSchema = z
+  .object({ currency: z.string(), scale: z.int(), debits: z.string(), credits: z.string() })
+  .meta({ id: 'TrialBalanceTotal' });
+
+export const TrialBalanceSchema = z
+  .object({
+    position: PositionSchema.meta({ description: 'The last position of the log that could count' }),
+    as_of: BalanceSchema.shape.as_of,
+    known_at: BalanceSchema.shape.known_at,
+    totals: z
+      .array(TotalsSchema)
+      .nullable()
+      .meta({ description: 'Over all accounts, per currency; null on the pages after the first' }),
+    data: z.array(TrialBalanceLineSchema),
+    has_more: z.boolean(),
+    next_cursor: z.string().nullable(),
+  })
+  .meta({ id: 'TrialBalance' });
+
+/** where a page ended, and the position that all pages are read at, so that they fit together */
+export const TrialBalanceKeySchema = z.tuple([z.string(), z.int()]);
+
+const RowSchema = z.object({
+  head_position: z.number(),
+  position: z.number(),
+  totals: z
+    .string()
+    .transform((text): unknown => JSON.parse(text))
+    .pipe(z.array(TotalsSchema))
+    .nullable(),
+  account_id: z.uuid(),
+  code: z.string(),
+  type: AccountTypeSchema,
+  currency: z.string(),
+  scale: z.number(),
+  debits: z.string(),
+  credits: z.string(),
+});
+export type TrialBalanceRow = z.infer<typeof RowSchema>;
+const NoLineSchema = RowSchema.pick({ head_position: true, position: true, totals: true }).extend({
+  account_id: z.null(),
+});
+
+interface TrialBalance {
+  position: number;
+  totals: z.infer<typeof TotalsSchema>[] | null;
+  rows: TrialBalanceRow[];
+}
+
+/** A page of the trial balance, with totals on the first. One round trip on one snapshot. Errors: `invalid_request`. */
+export async function findTrialBalance(
+  database: Database,
+  tenant_id: string,
+  query: TrialBalanceQuery,
+  page: PageRequest<z.infer<typeof TrialBalanceKeySchema>>,
+): Promise<TrialBalance> {
+  const [after_code, position] = page.after ?? ['', null];
+  const known = position ?? query.known_at ?? null;
+  const rows = await database.call(
+    sql.trial_balance,
+    {
+      tenant_id,
+      known_position: typeof known === 'number' ? known : null,
+      known_at: typeof known === 'string' ? known : null,
+      as_of: query.as_of ?? null,
+      after_code,
+      row_limit: page.row_limit,
+      with_totals: page.after === null,
+    },
+    z.union([NoLineSchema, RowSchema]),
+  );
+  const [first] = rows;
+  if (first === undefined) return { position: position ?? 0, totals: null, rows: [] };
+  checkKnownPosition(known, first.head_position);
+  return {
+    position: first.position,
+    totals: page.after === null ? (first.totals ?? []) : null,
+    rows: rows.flatMap((row) => (row.account_id === null ? [] : [row])),
+  };
+}
+
+export function renderTrialBalanceLine(row: TrialBalanceRow): z.infer<typeof TrialBalanceLineSchema> {
+  return {
+    account_id: encodeId('account', row.account_id),
+    code: row.code,
+    type: row.type,
+    currency: row.currency,
+    scale: row.scale,
+    debit: row.debits,
+    credit: row.credits,
+  };
+}

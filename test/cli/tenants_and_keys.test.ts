@@ -82,6 +82,21 @@ test('the first platform key comes from whoever has the database', async () => {
   expect((await server.client(api_key).get('/v1/tenants')).status).toBe(200);
 });
 
+test('a tenant that has lost its keys gets one from whoever has the database', async () => {
+  const { slug } = await aTenant();
+  const environment = { DATABASE_URL: databaseUrl('lattice_app') };
+  const words = ['key', 'create', '--role', 'owner', '--name', 'Recovered', '--json'];
+  const { status: ended, stdout } = await lattice([...words, '--tenant', slug], environment);
+  expect(ended).toBe(0);
+  const { api_key } = z.looseObject({ api_key: z.string() }).parse(JSON.parse(stdout));
+  const answer = await server.client(api_key).get('/v1/me');
+  expect(answer.body).toMatchObject({ tenant: { slug }, key: { name: 'Recovered', role: 'owner' } });
+
+  const missing = await lattice([...words, '--tenant', 'nobody'], environment);
+  expect(missing.status).toBe(1);
+  expect(missing.stderr).toMatch(/^lattice: .*tenant.*\n$/);
+});
+
 test('a server that does not answer is told in one line', async () => {
   const { status: ended, stderr } = await lattice(['key', 'create', '--name', 'x', '--role', 'owner'], {
     LATTICE_URL: 'http://127.0.0.1:1',

@@ -35,7 +35,11 @@ test.each([
   [['load'], 'FILE is missing', 'usage: lattice load FILE [options]'],
   [['load', 'a.csv', 'b'], 'what is b?', 'usage: lattice load FILE [options]'],
   [['load', 'a.csv', '--chunk-size', '0'], '--chunk-size: ', 'usage: lattice load FILE [options]'],
-  [['load', 'a.csv', '--chunk-size'], "Option '--chunk-size <value>' argument missing", 'usage: lattice load FILE'],
+  [
+    ['load', 'a.csv', '--chunk-size'],
+    "Option '--chunk-size <value>' argument missing",
+    'usage: lattice load FILE',
+  ],
   [['load', 'a.txt'], '--format is missing', 'usage: lattice load FILE [options]'],
   [['key', 'revoke', 'lk_test_x'], 'ID: an id begins with key_', 'usage: lattice key revoke ID [options]'],
   [['key', 'create', '--name', 'x'], 'give --role', 'usage: lattice key create [options]'],

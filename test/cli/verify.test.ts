@@ -21,8 +21,8 @@ test('a ledger that holds is proved, in figures for people and in JSON', async (
   const { environment } = await books();
   const { status, stdout, stderr } = await lattice(['verify'], environment);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  expect(stdout).toBe(
-    '  EUR   debits 1234.56 = credits 1234.56\n  2 entries recounted at position 3: nothing differs\n',
+  expect(stdout.replace(/position \d+/, 'position …')).toBe(
+    '  EUR   debits 1234.56 = credits 1234.56\n  2 entries recounted at position …: nothing differs\n',
   );
   const json = await lattice(['verify', '--json'], environment);
   expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, entry_count: 2, differences: [] });

@@ -34,15 +34,16 @@ export function requestHash(method: string, url: string, body: Buffer): string {
 export class KeysInUse {
   readonly #keys = new Set<string>();
 
-  /** Errors: `idempotency_key_in_use`. Whoever takes a key gives it back. */
-  take(tenant_id: string, key_hash: string): void {
+  /** What is to be given back when the answer is there. Errors: `idempotency_key_in_use`. */
+  take(tenant_id: string, key_hash: string): string {
     const key = tenant_id + key_hash;
     if (this.#keys.has(key)) throw keyInUse();
     this.#keys.add(key);
+    return key;
   }
 
-  release(tenant_id: string, key_hash: string): void {
-    this.#keys.delete(tenant_id + key_hash);
+  release(taken: string): void {
+    this.#keys.delete(taken);
   }
 }
 

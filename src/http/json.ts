@@ -115,10 +115,9 @@ function countPairs(value: unknown): number {
   if (Array.isArray(value)) {
     for (const item of value) if (typeof item === 'object') pairs += countPairs(item);
   } else if (typeof value === 'object' && value !== null) {
-    for (const [, item] of Object.entries(value)) {
-      pairs += 1;
-      if (typeof item === 'object') pairs += countPairs(item);
-    }
+    const items: unknown[] = Object.values(value);
+    pairs += items.length;
+    for (const item of items) if (typeof item === 'object') pairs += countPairs(item);
   }
   return pairs;
 }

@@ -57,7 +57,7 @@ export class Mutations {
     }
     const idempotency = { key, key_hash, request_hash: requestHash(method, url, body) };
     const mutation = { exchange, principal, idempotency };
-    this.#keys.take(principal.tenant_id, key_hash);
+    const taken = this.#keys.take(principal.tenant_id, key_hash);
     try {
       const input = parseInput(route, exchange, principal, params, body);
       // Awaited here, so that the key stays taken until the answer is there.
@@ -70,7 +70,7 @@ export class Mutations {
       if (stored === null) throw error;
       return await this.#replay(mutation, stored);
     } finally {
-      this.#keys.release(principal.tenant_id, key_hash);
+      this.#keys.release(taken);
     }
   }
 

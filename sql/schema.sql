@@ -282,6 +282,11 @@ create function ledger.changed_accounts(p_tenant_id uuid, p_after_position bigin
 grant execute on function ledger.changed_accounts to lattice_app;
 grant execute on function ledger.changed_accounts to lattice_read;
 
+create function ledger.check_limits(p_tenant_id uuid, p_now timestamp with time zone, p_account_ids uuid[], p_debit_normals boolean[], p_available_mins numeric[], p_posted_maxs numeric[], p_worst_outs numeric[], p_worst_ins numeric[], OUT hold boolean, OUT balances numeric[])
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function ledger.check_limits to lattice_app;
+
 create function ledger.dated_sums(p_tenant_id uuid, p_account_id uuid, p_position bigint, p_known_at timestamp with time zone, p_instant timestamp with time zone, OUT posted_debits numeric, OUT posted_credits numeric, OUT pending_debits numeric, OUT pending_credits numeric, OUT expired_debits numeric, OUT expired_credits numeric)
   returns record
   language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
@@ -305,6 +310,12 @@ create function ledger.find_balance(p_tenant_id uuid, p_account_id uuid, p_code 
 grant execute on function ledger.find_balance to lattice_app;
 grant execute on function ledger.find_balance to lattice_read;
 
+create function ledger.find_current_balances(p_tenant_id uuid, p_from_code text, p_below_code text, p_now timestamp with time zone)
+  returns TABLE(account_id uuid, code text, type text, currency text, scale smallint, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
+  language plpgsql stable set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function ledger.find_current_balances to lattice_app;
+grant execute on function ledger.find_current_balances to lattice_read;
+
 create function ledger.find_transactions(p_tenant_id uuid, p_ids uuid[], p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone)
   returns TABLE(id uuid, "position" bigint, type text, data json, effective_at timestamp with time zone, recorded_at timestamp with time zone, links json, lines json, observed_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
@@ -312,14 +323,9 @@ grant execute on function ledger.find_transactions to lattice_app;
 
 create function ledger.limited_balances(p_tenant_id uuid, p_account_ids uuid[], p_now timestamp with time zone DEFAULT NULL::timestamp with time zone)
   returns TABLE(account_id uuid, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
-  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql stable set search_path=pg_catalog;
 grant execute on function ledger.limited_balances to lattice_app;
 grant execute on function ledger.limited_balances to lattice_read;
-
-create function ledger.limits_hold(p_tenant_id uuid, p_account_ids uuid[], p_debit_normals boolean[], p_available_mins numeric[], p_posted_maxs numeric[], p_worst_outs numeric[], p_worst_ins numeric[])
-  returns boolean
-  language plpgsql volatile set search_path=pg_catalog;
-grant execute on function ledger.limits_hold to lattice_app;
 
 create function ledger.list_entries(p_tenant_id uuid, p_account_id uuid, p_code text, p_after_position bigint, p_after_ordinal integer, p_descending boolean, p_effective_from timestamp with time zone, p_effective_to timestamp with time zone, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone, p_limit integer)
   returns TABLE(account_type text, currency text, scale smallint, "position" bigint, ordinal integer, transaction_id uuid, direction ledger.direction, amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamp with time zone, recorded_at timestamp with time zone, data json)
@@ -332,10 +338,22 @@ create function ledger.list_transactions(p_tenant_id uuid, p_limit integer, p_be
   language plpgsql volatile set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
 grant execute on function ledger.list_transactions to lattice_app;
 
-create function ledger.post_transactions(p_tenant_id uuid, p_accounts_position bigint, p_exact boolean, p_atomic boolean, p_dry_run boolean, p_key_hashes uuid[], p_request_hashes uuid[], p_answer_statuses smallint[], p_answers text, p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text, p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_target_ids uuid[], p_target_numbers integer[], p_target_kinds text[], p_target_finals boolean[], p_target_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[], p_effect_commands integer[], p_effect_limiteds integer[], p_effect_availables numeric[], p_effect_posteds numeric[], p_effect_checkeds boolean[], OUT state text, OUT first_position bigint, OUT recorded_at timestamp with time zone, OUT positions bigint[], OUT outcomes text[], OUT outcome_account_ids uuid[], OUT outcome_balances numeric[], OUT outcome_transaction_ids uuid[])
+create function ledger.post_transactions(p_tenant_id uuid, p_accounts_position bigint, p_balances_position bigint, p_balances_at timestamp with time zone, p_exact boolean, p_atomic boolean, p_dry_run boolean, p_key_hashes uuid[], p_request_hashes uuid[], p_answer_statuses smallint[], p_answers text, p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text, p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_target_ids uuid[], p_target_numbers integer[], p_target_kinds text[], p_target_finals boolean[], p_target_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[], p_effect_commands integer[], p_effect_limiteds integer[], p_effect_availables numeric[], p_effect_posteds numeric[], p_effect_checkeds boolean[], OUT state text, OUT first_position bigint, OUT recorded_at timestamp with time zone, OUT positions bigint[], OUT outcomes text[], OUT outcome_account_ids uuid[], OUT outcome_balances numeric[], OUT outcome_transaction_ids uuid[], OUT limited_balances numeric[])
   returns record
-  language plpgsql volatile set search_path=pg_catalog;
+  language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.post_transactions to lattice_app;
+
+create function ledger.prove(p_tenant_id uuid, OUT "position" bigint, OUT balances_position bigint, OUT entry_count bigint, OUT currencies json, OUT difference_count bigint, OUT differences json)
+  returns record
+  language plpgsql stable set jit=off set max_parallel_workers_per_gather=0 set plan_cache_mode=force_custom_plan set search_path=pg_catalog set work_mem=64MB;
+grant execute on function ledger.prove to lattice_app;
+grant execute on function ledger.prove to lattice_read;
+
+create function ledger.roll_up_balances(p_tenant_id uuid, p_code_prefix text, p_group_by text, p_after_name text, p_after_currency text, p_limit integer)
+  returns TABLE(head_position bigint, name text, currency text, scale smallint, account_count bigint, is_debit boolean, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
+  language plpgsql stable set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function ledger.roll_up_balances to lattice_app;
+grant execute on function ledger.roll_up_balances to lattice_read;
 
 create function ledger.targets_unchanged(p_tenant_id uuid, p_target_ids uuid[], p_target_numbers integer[], p_target_expires_ats timestamp with time zone[], p_now timestamp with time zone)
   returns boolean
@@ -346,6 +364,12 @@ create function ledger.transaction_status(p_tenant_id uuid, p_id uuid, p_type te
   returns text
   language sql volatile set search_path=pg_catalog;
 grant execute on function ledger.transaction_status to lattice_app;
+
+create function ledger.trial_balance(p_tenant_id uuid, p_known_position bigint, p_known_at timestamp with time zone, p_as_of timestamp with time zone, p_after_code text, p_limit integer, p_with_totals boolean)
+  returns TABLE(head_position bigint, "position" bigint, totals json, account_id uuid, code text, type text, currency text, scale smallint, debits numeric, credits numeric)
+  language plpgsql stable set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function ledger.trial_balance to lattice_app;
+grant execute on function ledger.trial_balance to lattice_read;
 
 create schema log;
 grant usage on schema log to lattice_app;
@@ -605,6 +629,18 @@ create function projection.apply_holds(p_tenant_id uuid, p_start bigint, p_start
   returns void
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_holds to lattice_app;
+
+create function projection.differing_dated_sums(p_tenant_id uuid, p_position bigint)
+  returns TABLE(name text, account_id uuid, what text, expected text, found text)
+  language sql stable set search_path=pg_catalog;
+grant execute on function projection.differing_dated_sums to lattice_app;
+grant execute on function projection.differing_dated_sums to lattice_read;
+
+create function projection.differing_holds(p_tenant_id uuid, p_position bigint, p_recorded_at timestamp with time zone)
+  returns TABLE(name text, account_id uuid, what text, expected text, found text)
+  language sql stable set search_path=pg_catalog;
+grant execute on function projection.differing_holds to lattice_app;
+grant execute on function projection.differing_holds to lattice_read;
 
 create function projection.insert_dated_sums(p_tenant_id uuid, p_account_id uuid, p_level integer, p_end bigint, p_series text[], p_instants timestamp with time zone[], p_posted_debits numeric[], p_posted_credits numeric[], p_pending_debits numeric[], p_pending_credits numeric[])
   returns void

@@ -49,7 +49,6 @@ const catalogue = {
   account_code_taken: { status: 409, title: 'Another account has this code' },
   account_not_open: { status: 409, title: 'The account is not open' },
   account_not_closed: { status: 409, title: 'The account is not closed' },
-  account_not_settled: { status: 409, title: 'The account has a balance or open holds' },
   currency_unknown: { status: 422, title: 'The currency is neither ISO 4217 nor registered by the tenant' },
   asset_taken: { status: 409, title: 'The asset is already registered' },
   // Transactions, in the order in which they are checked
@@ -75,6 +74,8 @@ const catalogue = {
     title: 'Postings of this tenant are halted until its ledger is verified',
     retryable: true,
   },
+  ledger_not_halted: { status: 409, title: 'Postings of this tenant are not halted' },
+  ledger_not_proved: { status: 409, title: 'The recount of the ledger still differs' },
 } satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof catalogue;
@@ -127,11 +128,21 @@ export function problemDocument(problem: Problem, instance: string, request_id: 
   };
 }
 
-const isProblemCode = (code: unknown): code is ProblemCode => typeof code === 'string' && Object.hasOwn(problems, code);
+const isProblemCode = (code: unknown): code is ProblemCode =>
+  typeof code === 'string' && Object.hasOwn(problems, code);
 
 /** The problem of a document that `problemDocument` made. */
 export function readProblem(text: string): Problem {
-  const { type: _type, code, title: _title, status: _status, detail, instance: _instance, request_id: _id, ...rest } = JSON.parse(text);
+  const {
+    type: _type,
+    code,
+    title: _title,
+    status: _status,
+    detail,
+    instance: _instance,
+    request_id: _id,
+    ...rest
+  } = JSON.parse(text);
   if (!isProblemCode(code)) throw new Error('not a problem of ours');
   const { retryable: _retryable, errors, ...extras } = rest;
   return new Problem(code, String(detail), { extras, ...(errors === undefined ? {} : { errors }) });

@@ -47,3 +47,9 @@ function padded(instant: string): string {
   const [whole = '', fraction = ''] = instant.slice(0, -1).split('.');
   return `${whole}.${fraction.padEnd(6, '0')}`;
 }
+
+/** `name[gte]=…&name[lte]=…` of a list; both ends are inclusive. */
+export const InstantRangeSchema = z.strictObject({
+  gte: InstantSchema.optional(),
+  lte: InstantSchema.optional(),
+});

@@ -24,7 +24,7 @@ const roles: Record<RoleName, Role> = {
     may: {
       read: whole_tenant,
       create: ['account', 'asset', 'key', 'transaction'],
-      update: ['account', 'consumer', 'key'],
+      update: ['account', 'consumer', 'key', 'proof'],
       force: ['transaction'],
     },
   },
@@ -34,7 +34,7 @@ const roles: Record<RoleName, Role> = {
     may: {
       read: whole_tenant,
       create: ['account', 'transaction'],
-      update: ['account', 'consumer'],
+      update: ['account', 'consumer', 'proof'],
       force: ['transaction'],
     },
   },

@@ -37,9 +37,10 @@ where tenant_id = $tenant_id and code = $code;
 select id, code, name, type, currency, scale, available_min, posted_max, status, metadata, created_at, number
 from ledger.current_account
 where tenant_id = $tenant_id
-  and code collate "C" > $after_code
-  and code collate "C" >= $from_code
-  and code collate "C" < $below_code
+  and code collate "C" > coalesce($after_code, '')
+  and code collate "C" >= coalesce($code_prefix, '')
+  -- codes are ASCII without DEL
+  and code collate "C" < coalesce($code_prefix, '') || chr(127)
   and ($type::text is null or type = $type)
   and ($currency::text is null or currency = $currency)
   and ($status::text is null or status = $status)
@@ -53,9 +54,9 @@ from ledger.account_metadata_pair pair
 join ledger.current_account account on account.tenant_id = pair.tenant_id and account.id = pair.account_id
 where pair.tenant_id = $tenant_id
   and pair.pair_hash = $pair_hash
-  and pair.code > $after_code
-  and pair.code >= $from_code
-  and pair.code < $below_code
+  and pair.code > coalesce($after_code, '')
+  and pair.code >= coalesce($code_prefix, '')
+  and pair.code < coalesce($code_prefix, '') || chr(127)
   and account.metadata @> $metadata::jsonb
   and ($type::text is null or account.type = $type)
   and ($currency::text is null or account.currency = $currency)

@@ -130,13 +130,10 @@ export async function listAccounts(
   filters: AccountFilters,
   page: PageRequest<string>,
 ): Promise<AccountRow[]> {
-  const prefix = filters.code_prefix ?? '';
   const values = {
     tenant_id: tx.actor.tenant_id,
-    after_code: page.after ?? '',
-    from_code: prefix,
-    // Codes are ASCII without DEL, so this is above every code that begins with the prefix.
-    below_code: `${prefix}\x7f`,
+    after_code: page.after,
+    code_prefix: filters.code_prefix ?? null,
     type: filters.type ?? null,
     currency: filters.currency ?? null,
     status: filters.status ?? null,

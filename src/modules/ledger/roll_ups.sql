@@ -1,3 +1,3 @@
 -- name: roll_up_list
 select *
-from ledger.roll_up_balances($tenant_id, $code_prefix, $group_by, $after_name::text, $after_currency::text, $row_limit);
+from ledger.roll_up_balances($tenant_id, coalesce($code_prefix, ''), $group_by, $after_name::text, $after_currency::text, $row_limit);

@@ -65,7 +65,7 @@ export async function listRollUps(
     sql.roll_up_list,
     {
       tenant_id,
-      code_prefix: query.code_prefix ?? '',
+      code_prefix: query.code_prefix ?? null,
       group_by: query.group_by ?? 'currency',
       after_name,
       after_currency,

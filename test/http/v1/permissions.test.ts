@@ -52,6 +52,11 @@ const allowed: Record<string, RoleName[]> = {
   'POST /v1/accounts/{account}/closure': posters,
   'POST /v1/accounts/{account}/reopening': posters,
   'GET /v1/accounts/{account}/balance': tenant,
+  'GET /v1/accounts/{account}/entries': tenant,
+  'GET /v1/balances': tenant,
+  'GET /v1/trial_balance': tenant,
+  'GET /v1/proof': tenant,
+  'POST /v1/proof/resumption': ['owner', 'operator'],
 
   'POST /v1/transactions': posters,
   'POST /v1/transactions/bulk': posters,

@@ -1,0 +1,34 @@
+// docs/configuration.md knows every setting, and no other.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { root } from '../support/source.ts';
+
+const source = readFileSync(join(root, 'src/config.ts'), 'utf8');
+const settings = [
+  ...new Set([...source.matchAll(/^ {4}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name)),
+].sort();
+const rows = [
+  ...readFileSync(join(root, 'docs/configuration.md'), 'utf8').matchAll(/^\| `([A-Z_]+)` \| ([^|]+) \|/gm),
+].map(([, name = '', given = '']) => ({ name, usual: /^`([^`]+)`/.exec(given)?.[1] ?? null }));
+
+test('each setting is documented, and nothing else', () => {
+  expect(settings.length).toBeGreaterThan(12);
+  expect(rows.map(({ name }) => name).sort()).toEqual(settings);
+});
+
+test('with its default', () => {
+  const defaults = new Map(Object.entries(readConfig({})).map(([name, value]) => [name, String(value)]));
+  const documented = rows.filter(({ name }) => defaults.get(name) !== undefined && name !== 'LOG_LEVEL');
+  expect(documented.length).toBeGreaterThan(6);
+  expect(documented).toEqual(documented.map(({ name }) => ({ name, usual: defaults.get(name) })));
+});
+
+test('what is set to nothing is not set, and what is wrong is named', () => {
+  expect(readConfig({ PORT: '' }).PORT).toBe(8420);
+  expect(readConfig({ NODE_ENV: 'production' }).LOG_LEVEL).toBe('info');
+  expect(() => readConfig({ PORT: 'x', HOST: 'y', RATE_LIMIT_PER_SECOND: '-1' })).toThrow(
+    /^the environment is not usable: PORT: .*; RATE_LIMIT_PER_SECOND: /,
+  );
+});

@@ -326,7 +326,7 @@ function translate(error: unknown): unknown {
       return problem;
     }
     // Class 08 connection, 57P0x shutdown and crash, 53300 too many connections
-    if (/^(08|57P0|53300)/.test(error.code ?? '')) return unavailable(error);
+    if (error.code !== undefined && /^(08|57P0|53300)/.test(error.code)) return unavailable(error);
     return error;
   }
   const code = 'code' in error ? String(error.code) : '';

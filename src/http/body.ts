@@ -24,7 +24,8 @@ export function mediaType(request: IncomingMessage, body: Buffer, takes_ndjson: 
   }
   const given = request.headers['content-type'];
   if (given === 'application/json') return 'json';
-  const [type = '', ...parameters] = (given ?? '').split(';').map((part) => part.trim().toLowerCase());
+  const parts = given === undefined ? [] : given.split(';');
+  const [type, ...parameters] = parts.map((part) => part.trim().toLowerCase());
   const is_utf8 = parameters.every(
     (parameter) => !parameter.startsWith('charset=') || /^charset="?utf-?8"?$/.test(parameter),
   );

@@ -10,7 +10,8 @@ export function maySeeMetrics(request: IncomingMessage, token: string | undefine
     return timingSafeEqual(digest(presented), digest(token));
   const { forwarded, 'x-forwarded-for': forwarded_for } = request.headers;
   if (forwarded !== undefined || forwarded_for !== undefined) return false;
-  return /^(127\.|::1$|::ffff:127\.)/.test(request.socket.remoteAddress ?? '');
+  const peer = request.socket.remoteAddress;
+  return peer !== undefined && /^(127\.|::1$|::ffff:127\.)/.test(peer);
 }
 
 function digest(text: string): Buffer {

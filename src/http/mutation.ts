@@ -126,7 +126,7 @@ export class Mutations {
     if (stored.body === null) {
       return { status, headers, body: await this.#renderStored(principal.tenant_id, stored) };
     }
-    const presented = presentedKey(exchange.request) ?? '';
+    const presented = authenticatedKey(exchange);
     const body = openAnswer(stored.body, { presented, key_hash: idempotency.key_hash });
     return { status, headers, body, redacted: redactedAnswer(stored.body) };
   }
@@ -135,7 +135,7 @@ export class Mutations {
   #storable({ exchange, idempotency }: Mutation, reply: Reply): string {
     const text = bodyText(reply.body);
     if (reply.redacted === undefined) return text;
-    const presented = presentedKey(exchange.request) ?? '';
+    const presented = authenticatedKey(exchange);
     return sealAnswer(
       { text, redacted: bodyText(reply.redacted) },
       { presented, key_hash: idempotency.key_hash },
@@ -145,4 +145,11 @@ export class Mutations {
   async #maybeStored(principal: Principal, key_hash: string): Promise<StoredAnswer | null> {
     return this.#database.read(principal, (tx) => maybeStoredAnswer(tx, key_hash));
   }
+}
+
+/** The key that the request was authenticated with: whoever comes here has one. */
+function authenticatedKey(exchange: Exchange): string {
+  const presented = presentedKey(exchange.request);
+  if (presented === undefined) throw new Error('a mutation without a key');
+  return presented;
 }

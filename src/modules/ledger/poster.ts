@@ -5,57 +5,38 @@
 // tenants the turns go round. Queues are bounded: beyond them a command is refused with 503 before anything was done.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Database } from '../../db.ts';
-import { Problem, problemDocument } from '../../errors.ts';
-import { encodeId, newUuid } from '../../id.ts';
+import { Problem } from '../../errors.ts';
+import { encodeId } from '../../id.ts';
 import type { AccountCache } from './account_cache.ts';
-import type { Command, Order, Outcome } from './command.ts';
-import { type Draft, draftPosting, hasExpiry, type Resolve } from './draft.ts';
-import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
-import { effectsOf, LimitedBalances } from './limited_balances.ts';
-import { type BatchCommand, type BatchResult, postBatch } from './posting_batch.ts';
-import { renderRecorded, type StoredTransaction } from './stored_transaction.ts';
+import type { Command, Outcome } from './command.ts';
+import { hasExpiry, type Resolve } from './draft.ts';
+import {
+  answerUnits,
+  commandCount,
+  type Lane,
+  newQueue,
+  type TenantQueue,
+  takeBatch,
+  type Unit,
+} from './lanes.ts';
+import { LimitedBalances } from './limited_balances.ts';
+import { lastPosition, preparedOutcome, refusal, renderAnswer } from './outcomes.ts';
+import { type BatchResult, postBatch } from './posting_batch.ts';
+import {
+  accountReferences,
+  advanceTarget,
+  asAnswer,
+  batchCommand,
+  isSticky,
+  prepareStep,
+  type Step,
+} from './steps.ts';
 import { loadAnswers, loadTransactions, readClock } from './transactions.ts';
 
-/** One commit costs about as much as a few hundred commands; larger batches only add to everybody's wait. */
-const max_batch_commands = 500;
 const max_waiting_per_tenant = 20_000;
 const max_waiting = 60_000;
 /** Two batches of different tenants overlap their commits; more only contend for the processors. */
 const max_batches_in_flight = 4;
-
-type Lane = 'single' | 'bulk';
-
-/** What is answered together: one command, or an atomic group. */
-interface Unit {
-  commands: Command[];
-  atomic: boolean;
-  dry_run: boolean;
-  resolve: (outcomes: Outcome[]) => void;
-  reject: (error: unknown) => void;
-}
-
-interface TenantQueue {
-  tenant_id: string;
-  lanes: Record<Lane, Unit[]>;
-  /** the lane that the next batch begins with */
-  turn: Lane;
-  /** commands waiting in both lanes */
-  waiting: number;
-  in_flight: boolean;
-  in_turn: boolean;
-}
-
-/** A command on its way, with what it has become so far. */
-interface Step {
-  command: Command;
-  draft: Draft | null;
-  /** decided without the database's help, and to be stored */
-  answer: { status: number; body: string } | null;
-  /** why it is refused, if it is */
-  problem: Problem | null;
-  /** whether the refusal is not to be stored */
-  rejection: Problem | null;
-}
 
 export class Poster {
   readonly #database: Database;
@@ -208,7 +189,7 @@ export class Poster {
       const { steps, accounts_position } = await this.#prepare(
         tenant_id,
         units.flatMap((unit) => unit.commands),
-        atomic,
+        atomic || dry_run,
       );
       const writable = steps.filter((step) => step.rejection === null);
       if (writable.length === 0 || (atomic && steps.some((step) => step.problem !== null))) {
@@ -242,7 +223,7 @@ export class Poster {
   async #prepare(
     tenant_id: string,
     commands: Command[],
-    atomic: boolean,
+    is_group: boolean,
   ): Promise<{ steps: Step[]; accounts_position: number }> {
     const expiring = commands.some(({ order }) => order.kind === 'post' && hasExpiry(order.request));
     const now = expiring ? await readClock(this.#database) : null;
@@ -256,8 +237,8 @@ export class Poster {
     const resolve: Resolve = (reference) => this.#accounts.resolve(tenant_id, reference);
     const steps = commands.map((command) => {
       const step = prepareStep(command, resolve, targets, now);
-      // Within an atomic group a later command sees what an earlier one does to their common target.
-      if (atomic && step.draft !== null) advanceTarget(targets, step.draft);
+      // Within a group a later command sees what an earlier one does to their common target.
+      if (is_group && step.draft !== null) advanceTarget(targets, step.draft);
       return step;
     });
     return { steps, accounts_position: this.#accounts.position(tenant_id) };
@@ -324,253 +305,5 @@ export class Poster {
       } else unit.resolve(answered);
     }
     return repeated;
-  }
-}
-
-/** The last position that a batch has appended; 0 when it appended nothing. */
-function lastPosition(result: BatchResult, written: Step[]): number {
-  const { state, positions, first_position } = result;
-  if (state === 'refused') return 0;
-  if (positions !== null) return positions.reduce<number>((last, each) => Math.max(last, each ?? 0), 0);
-  return (first_position ?? 0) + written.filter(({ draft }) => draft !== null).length - 1;
-}
-
-/** Why ledger.post_transactions refused a command. */
-function refusal({ draft }: Step, became: string, index: number, result: BatchResult): Problem {
-  if (became === 'key_reused')
-    return new Problem('idempotency_key_reused', 'This key was used for another request');
-  if (draft === null) throw new Error(`an answer became ${became}`);
-  if (became === 'reference_taken') {
-    const transaction_id = result.outcome_transaction_ids?.[index];
-    const taken_by = transaction_id == null ? null : encodeId('transaction', transaction_id);
-    const detail = `The reference ${draft.reference} belongs to ${taken_by}`;
-    return new Problem(became, detail, {
-      extras: { reference: draft.reference, transaction_id: taken_by },
-      errors: [{ pointer: '#/reference', code: became, detail }],
-    });
-  }
-  const account_id = result.outcome_account_ids?.[index];
-  const balance = result.outcome_balances?.[index];
-  if (
-    (became !== 'insufficient_funds' && became !== 'limit_exceeded') ||
-    account_id == null ||
-    balance == null
-  ) {
-    throw new Error(`a command became ${became}`);
-  }
-  return limitProblem(became, account_id, BigInt(balance), draft);
-}
-
-function newQueue(tenant_id: string): TenantQueue {
-  return {
-    tenant_id,
-    lanes: { single: [], bulk: [] },
-    turn: 'single',
-    waiting: 0,
-    in_flight: false,
-    in_turn: false,
-  };
-}
-
-function commandCount(units: Unit[]): number {
-  return units.reduce((sum, unit) => sum + unit.commands.length, 0);
-}
-
-/**
- * Up to a batch of units, the lanes taking turns, each in its order. An atomic group or a dry run goes alone. A second command with the
- * key, the reference or the target of one before it ends its lane's share, as it has to see what that one did.
- */
-function takeBatch(queue: TenantQueue): Unit[] {
-  const units: Unit[] = [];
-  const seen = new Set<string>();
-  const first = queue.turn;
-  const second = first === 'single' ? 'bulk' : 'single';
-  queue.turn = second;
-  let open = [queue.lanes[first], queue.lanes[second]].filter((lane) => lane.length > 0);
-  while (open.length > 0 && units.length < max_batch_commands) {
-    open = open.filter((lane) => {
-      const [unit] = lane;
-      if (unit === undefined || units.length >= max_batch_commands) return false;
-      if (unit.atomic || unit.dry_run) {
-        if (units.length > 0) return false;
-        lane.shift();
-        units.push(unit);
-        return false;
-      }
-      if (units[0]?.atomic || units[0]?.dry_run) return false;
-      const claims = unit.commands.flatMap(claimsOf);
-      if (claims.some((claim) => seen.has(claim))) return false;
-      for (const claim of claims) seen.add(claim);
-      lane.shift();
-      units.push(unit);
-      return true;
-    });
-  }
-  return units;
-}
-
-function claimsOf({ origin, order }: Command): string[] {
-  const claims = [origin.key_hash];
-  if ('target_id' in order) claims.push(order.target_id);
-  if ('request' in order && typeof order.request.reference === 'string')
-    claims.push(`reference ${order.request.reference}`);
-  return claims;
-}
-
-function accountReferences(order: Order): string[] {
-  if (order.kind !== 'post' && order.kind !== 'capture') return [];
-  return (order.request.entries ?? []).map((entry) => entry.account);
-}
-
-function prepareStep(
-  command: Command,
-  resolve: Resolve,
-  targets: Map<string, StoredTransaction>,
-  now: string | null,
-): Step {
-  const { order, origin } = command;
-  const step = { command, draft: null, answer: null, problem: null, rejection: null };
-  if (order.kind === 'answer') return { ...step, answer: { status: order.status, body: order.body } };
-  try {
-    const draft = draftOrder(order, resolve, targets, encodeId('key', origin.actor_id), now);
-    return { ...step, draft, answer: draft.answer === null ? null : { status: 200, body: draft.answer } };
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    if (!isSticky(error)) return { ...step, problem: error, rejection: error };
-    return { ...step, answer: { status: error.status, body: problemBody(command, error) }, problem: error };
-  }
-}
-
-function draftOrder(
-  order: Exclude<Order, { kind: 'answer' }>,
-  resolve: Resolve,
-  targets: Map<string, StoredTransaction>,
-  actor: string,
-  now: string | null,
-): Draft {
-  const ids = { transaction_id: newUuid(), actor };
-  if (order.kind === 'post') return draftPosting(resolve, order.request, ids, now);
-  const target = targets.get(order.target_id);
-  if (target === undefined) {
-    const detail = 'There is no such transaction';
-    throw new Problem('not_found', detail, {
-      errors: [{ pointer: order.pointer, code: 'not_found', detail }],
-    });
-  }
-  if (order.kind === 'capture') return draftCapture(resolve, target, order.request, ids, target.observed_at);
-  if (order.kind === 'reversal') return draftReversal(resolve, target, order.request, ids);
-  if (order.kind === 'void') return draftVoid(resolve, target, target.observed_at);
-  const draft = draftExpiry(resolve, target, target.observed_at);
-  if (draft === null) throw new Problem('transaction_not_pending', 'The hold has ended already');
-  return draft;
-}
-
-/** The target as the rest of an atomic group will find it. */
-function advanceTarget(targets: Map<string, StoredTransaction>, draft: Draft): void {
-  const found = draft.target === null ? undefined : targets.get(draft.target.id);
-  if (found === undefined || draft.target === null) return;
-  const { kind, number, final } = draft.target;
-  const by_transaction_id = kind === 'capture' || kind === 'reversal' ? draft.subject_id : null;
-  targets.set(found.id, {
-    ...found,
-    links: [...found.links, { kind, number, final, by_transaction_id }],
-    lines: [
-      ...found.lines,
-      ...draft.entries.map(({ account, layer, direction, amount }) => ({
-        account_id: account.id,
-        layer,
-        direction,
-        own: false,
-        amount: `${amount}`,
-      })),
-    ],
-  });
-}
-
-function batchCommand(step: Step): BatchCommand {
-  const { key_hash, request_hash, actor_id, request_id } = step.command.origin;
-  return { key_hash, request_hash, actor_id, request_id, draft: step.draft, answer: step.answer };
-}
-
-function isSticky(problem: Problem): boolean {
-  return (problem.status === 409 || problem.status === 422) && problem.code !== 'idempotency_key_reused';
-}
-
-function problemBody(command: Command, problem: Problem): string {
-  return JSON.stringify(problemDocument(problem, command.origin.instance, command.origin.request_id));
-}
-
-function asAnswer(command: Command, problem: Problem): Command {
-  return {
-    ...command,
-    order: { kind: 'answer', status: problem.status, body: problemBody(command, problem) },
-  };
-}
-
-/** What a step amounts to when nothing is written. */
-function preparedOutcome(step: Step): Outcome {
-  if (step.problem !== null) return { state: 'rejected', problem: step.problem };
-  return { state: 'answered', replayed: false, status: 200, body: '' };
-}
-
-function renderAnswer(
-  step: Step,
-  position: number,
-  recorded_at: string | null,
-): { status: number; body: string } {
-  if (step.answer !== null) return step.answer;
-  if (step.draft === null || recorded_at === null) throw new Error('a posted command without its draft');
-  const { subject_id, data, effective_at } = step.draft;
-  const body = renderRecorded({
-    id: subject_id,
-    position,
-    recorded_at,
-    effective_at: effective_at ?? recorded_at,
-    data,
-  });
-  return { status: 201, body };
-}
-
-function limitProblem(
-  code: 'insufficient_funds' | 'limit_exceeded',
-  account_id: string,
-  balance: bigint,
-  draft: Draft,
-): Problem {
-  const effect = effectsOf(draft).find((each) => each.account.id === account_id);
-  if (effect === undefined)
-    throw new Error('a limit was broken by a command that does not touch its account');
-  const { account } = effect;
-  const pointer = `#/entries/${draft.entries.findIndex((entry) => entry.account.id === account.id)}/account`;
-  if (code === 'insufficient_funds') {
-    const required = -effect.available;
-    const detail = `${account.code} has ${balance} available, ${required} is required and ${account.available_min} must stay`;
-    return new Problem(code, detail, {
-      extras: {
-        account: account.code,
-        available: `${balance}`,
-        required: `${required}`,
-        available_min: `${account.available_min}`,
-      },
-      errors: [{ pointer, code, detail }],
-    });
-  }
-  const detail = `${account.code} has ${balance} posted, and ${effect.posted} more would pass ${account.posted_max}`;
-  return new Problem(code, detail, {
-    extras: {
-      account: account.code,
-      posted: `${balance}`,
-      added: `${effect.posted}`,
-      posted_max: `${account.posted_max}`,
-    },
-    errors: [{ pointer, code, detail }],
-  });
-}
-
-function answerUnits(units: Unit[], outcomes: Outcome[]): void {
-  let at = 0;
-  for (const unit of units) {
-    unit.resolve(outcomes.slice(at, at + unit.commands.length));
-    at += unit.commands.length;
   }
 }

@@ -1,0 +1,103 @@
+// What became of the steps of a batch, in the words that the client is answered.
+import { Problem } from '../../errors.ts';
+import { encodeId } from '../../id.ts';
+import type { Outcome } from './command.ts';
+import type { Draft } from './draft.ts';
+import { effectsOf } from './limited_balances.ts';
+import type { BatchResult } from './posting_batch.ts';
+import type { Step } from './steps.ts';
+import { renderRecorded } from './stored_transaction.ts';
+
+/** The last position that a batch has appended; 0 when it appended nothing. */
+export function lastPosition(result: BatchResult, written: Step[]): number {
+  const { state, positions, first_position } = result;
+  if (state === 'refused') return 0;
+  if (positions !== null) return positions.reduce<number>((last, each) => Math.max(last, each ?? 0), 0);
+  return (first_position ?? 0) + written.filter(({ draft }) => draft !== null).length - 1;
+}
+
+/** Why ledger.post_transactions refused a command. */
+export function refusal({ draft }: Step, became: string, index: number, result: BatchResult): Problem {
+  if (became === 'key_reused')
+    return new Problem('idempotency_key_reused', 'This key was used for another request');
+  if (draft === null) throw new Error(`an answer became ${became}`);
+  if (became === 'reference_taken') {
+    const transaction_id = result.outcome_transaction_ids?.[index];
+    const taken_by = transaction_id == null ? null : encodeId('transaction', transaction_id);
+    const detail = `The reference ${draft.reference} belongs to ${taken_by}`;
+    return new Problem(became, detail, {
+      extras: { reference: draft.reference, transaction_id: taken_by },
+      errors: [{ pointer: '#/reference', code: became, detail }],
+    });
+  }
+  const account_id = result.outcome_account_ids?.[index];
+  const balance = result.outcome_balances?.[index];
+  if (
+    (became !== 'insufficient_funds' && became !== 'limit_exceeded') ||
+    account_id == null ||
+    balance == null
+  ) {
+    throw new Error(`a command became ${became}`);
+  }
+  return limitProblem(became, account_id, BigInt(balance), draft);
+}
+
+/** What a step amounts to when nothing is written. */
+export function preparedOutcome(step: Step): Outcome {
+  if (step.problem !== null) return { state: 'rejected', problem: step.problem };
+  return { state: 'answered', replayed: false, status: 200, body: '' };
+}
+
+export function renderAnswer(
+  step: Step,
+  position: number,
+  recorded_at: string | null,
+): { status: number; body: string } {
+  if (step.answer !== null) return step.answer;
+  if (step.draft === null || recorded_at === null) throw new Error('a posted command without its draft');
+  const { subject_id, data, effective_at } = step.draft;
+  const body = renderRecorded({
+    id: subject_id,
+    position,
+    recorded_at,
+    effective_at: effective_at ?? recorded_at,
+    data,
+  });
+  return { status: 201, body };
+}
+
+function limitProblem(
+  code: 'insufficient_funds' | 'limit_exceeded',
+  account_id: string,
+  balance: bigint,
+  draft: Draft,
+): Problem {
+  const effect = effectsOf(draft).find((each) => each.account.id === account_id);
+  if (effect === undefined)
+    throw new Error('a limit was broken by a command that does not touch its account');
+  const { account } = effect;
+  const pointer = `#/entries/${draft.entries.findIndex((entry) => entry.account.id === account.id)}/account`;
+  if (code === 'insufficient_funds') {
+    const required = -effect.available;
+    const detail = `${account.code} has ${balance} available, ${required} is required and ${account.available_min} must stay`;
+    return new Problem(code, detail, {
+      extras: {
+        account: account.code,
+        available: `${balance}`,
+        required: `${required}`,
+        available_min: `${account.available_min}`,
+      },
+      errors: [{ pointer, code, detail }],
+    });
+  }
+  const detail = `${account.code} has ${balance} posted, and ${effect.posted} more would pass ${account.posted_max}`;
+  return new Problem(code, detail, {
+    extras: {
+      account: account.code,
+      posted: `${balance}`,
+      added: `${effect.posted}`,
+      posted_max: `${account.posted_max}`,
+    },
+    errors: [{ pointer, code, detail }],
+  });
+}

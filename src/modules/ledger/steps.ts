@@ -1,0 +1,110 @@
+// A command becomes a draft, an answer that needs no posting, or a refusal: what the process can decide before it asks the database.
+import { Problem, problemDocument } from '../../errors.ts';
+import { encodeId, newUuid } from '../../id.ts';
+import type { Command, Order } from './command.ts';
+import { type Draft, draftPosting, type Resolve } from './draft.ts';
+import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
+import type { BatchCommand } from './posting_batch.ts';
+import type { StoredTransaction } from './stored_transaction.ts';
+
+/** A command on its way, with what it has become so far. */
+export interface Step {
+  command: Command;
+  draft: Draft | null;
+  /** decided without the database's help, and to be stored */
+  answer: { status: number; body: string } | null;
+  /** why it is refused, if it is */
+  problem: Problem | null;
+  /** whether the refusal is not to be stored */
+  rejection: Problem | null;
+}
+
+export function accountReferences(order: Order): string[] {
+  if (order.kind !== 'post' && order.kind !== 'capture') return [];
+  return (order.request.entries ?? []).map((entry) => entry.account);
+}
+
+export function prepareStep(
+  command: Command,
+  resolve: Resolve,
+  targets: Map<string, StoredTransaction>,
+  now: string | null,
+): Step {
+  const { order, origin } = command;
+  const step = { command, draft: null, answer: null, problem: null, rejection: null };
+  if (order.kind === 'answer') return { ...step, answer: { status: order.status, body: order.body } };
+  try {
+    const draft = draftOrder(order, resolve, targets, encodeId('key', origin.actor_id), now);
+    return { ...step, draft, answer: draft.answer === null ? null : { status: 200, body: draft.answer } };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (!isSticky(error)) return { ...step, problem: error, rejection: error };
+    return { ...step, answer: { status: error.status, body: problemBody(command, error) }, problem: error };
+  }
+}
+
+function draftOrder(
+  order: Exclude<Order, { kind: 'answer' }>,
+  resolve: Resolve,
+  targets: Map<string, StoredTransaction>,
+  actor: string,
+  now: string | null,
+): Draft {
+  const ids = { transaction_id: newUuid(), actor };
+  if (order.kind === 'post') return draftPosting(resolve, order.request, ids, now);
+  const target = targets.get(order.target_id);
+  if (target === undefined) {
+    const detail = 'There is no such transaction';
+    throw new Problem('not_found', detail, {
+      errors: [{ pointer: order.pointer, code: 'not_found', detail }],
+    });
+  }
+  if (order.kind === 'capture') return draftCapture(resolve, target, order.request, ids, target.observed_at);
+  if (order.kind === 'reversal') return draftReversal(resolve, target, order.request, ids);
+  if (order.kind === 'void') return draftVoid(resolve, target, target.observed_at);
+  const draft = draftExpiry(resolve, target, target.observed_at);
+  if (draft === null) throw new Problem('transaction_not_pending', 'The hold has ended already');
+  return draft;
+}
+
+/** The target as the rest of an atomic group will find it. */
+export function advanceTarget(targets: Map<string, StoredTransaction>, draft: Draft): void {
+  const found = draft.target === null ? undefined : targets.get(draft.target.id);
+  if (found === undefined || draft.target === null) return;
+  const { kind, number, final } = draft.target;
+  const by_transaction_id = kind === 'capture' || kind === 'reversal' ? draft.subject_id : null;
+  targets.set(found.id, {
+    ...found,
+    links: [...found.links, { kind, number, final, by_transaction_id }],
+    lines: [
+      ...found.lines,
+      ...draft.entries.map(({ account, layer, direction, amount }) => ({
+        account_id: account.id,
+        layer,
+        direction,
+        own: false,
+        amount: `${amount}`,
+      })),
+    ],
+  });
+}
+
+export function batchCommand(step: Step): BatchCommand {
+  const { key_hash, request_hash, actor_id, request_id } = step.command.origin;
+  return { key_hash, request_hash, actor_id, request_id, draft: step.draft, answer: step.answer };
+}
+
+export function isSticky(problem: Problem): boolean {
+  return (problem.status === 409 || problem.status === 422) && problem.code !== 'idempotency_key_reused';
+}
+
+function problemBody(command: Command, problem: Problem): string {
+  return JSON.stringify(problemDocument(problem, command.origin.instance, command.origin.request_id));
+}
+
+export function asAnswer(command: Command, problem: Problem): Command {
+  return {
+    ...command,
+    order: { kind: 'answer', status: problem.status, body: problemBody(command, problem) },
+  };
+}

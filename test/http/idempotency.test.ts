@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { requestHash } from '../../src/http/idempotency.ts';
 import { asSuperuser } from '../support/database.ts';
-import { aPlatformKey, aTenant } from '../support/factories.ts';
+import { aKey, aPlatformKey, aTenant } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 import { refusal } from './problems.ts';
 
@@ -105,6 +105,17 @@ test('a key that was used is refused for another body, path, query or method, be
       await api.post('/v1/accounts', undefined, { key, raw: `${JSON.stringify(account('reuse:1'))} ` }),
     ),
   ).toBe(reused);
+});
+
+test('who may not do it is told so before the key is looked at', async () => {
+  const tenant = await aTenant();
+  const auditor = server.client((await aKey(tenant.id, 'auditor')).api_key);
+  const key = randomUUID();
+  await server.client(tenant.api_key).post('/v1/accounts', account('a'), { key });
+  expect(refusal(await auditor.post('/v1/accounts', account('a'), { key }))).toBe('403 forbidden');
+  expect(refusal(await auditor.post('/v1/accounts', undefined, { key: null, raw: '{' }))).toBe(
+    '403 forbidden',
+  );
 });
 
 test('a request is its method, its target and the bytes of its body', () => {

@@ -1,5 +1,6 @@
 // The model behind an Idempotency-Key: which answer a command gets, and what is written if it is accepted. Deciding changes nothing;
 // `record` does, with the receipts of the log.
+import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
 import {
   decideAccount,
@@ -32,12 +33,13 @@ export type Command =
   | { verb: 'bulk'; body: unknown }
   | { verb: 'capture' | 'void' | 'reverse'; transaction: string; body: unknown };
 
-/** What one accepted command writes: an event with its receipt. */
+/** What one accepted command writes: an event with its receipt, unless there is nothing to change. */
 export type Effect =
   | { kind: 'account_created'; account: NewAccount }
   | { kind: 'account_changed'; account: Account }
   | { kind: 'posting'; posting: Posting }
-  | { kind: 'void'; hold_id: string };
+  | { kind: 'void'; hold_id: string }
+  | { kind: 'nothing' };
 
 export type Outcome =
   | { kind: 'refused'; refusal: Refusal }
@@ -113,7 +115,11 @@ export class ReferenceApi {
         );
       case 'update_account':
         return parsed(AccountChangeShape, command.body, (body) =>
-          mapped(decideAccountChange(ledger, command.account, body), accountChanged),
+          mapped(decideAccountChange(ledger, command.account, body), (account) =>
+            isDeepStrictEqual(account, ledger.accounts.get(account.id))
+              ? { kind: 'nothing' }
+              : accountChanged(account),
+          ),
         );
       case 'close_account':
         return mapped(decideClosure(ledger, command.account), accountChanged);
@@ -232,7 +238,7 @@ function recordIn(ledger: ReferenceLedger, effect: Effect, receipt: Receipt): vo
   if (effect.kind === 'account_created') ledger.recordAccount({ ...effect.account, id: receipt.id });
   else if (effect.kind === 'account_changed') ledger.recordAccount(effect.account);
   else if (effect.kind === 'posting') ledger.recordPosting(effect.posting, receipt);
-  else ledger.recordVoid(effect.hold_id, receipt);
+  else if (effect.kind === 'void') ledger.recordVoid(effect.hold_id, receipt);
 }
 
 function provisionalId(effect: Effect, index: number): string {

@@ -83,6 +83,8 @@ export function balanceOf(ledger: ReferenceLedger, account: Account, view: Viewp
 
 export interface StatementLine {
   transaction_id: string;
+  position: number;
+  effective_at: bigint;
   direction: Side;
   amount: bigint;
   balance: bigint;
@@ -97,23 +99,98 @@ export function statementOf(ledger: ReferenceLedger, account: Account): Statemen
     for (const entry of transaction.entries) {
       if (entry.account_id !== account.id) continue;
       balance += signed(entry, normalSide(account.type));
+      const { id: transaction_id, position, effective_at } = transaction;
       const { direction, amount } = entry;
-      lines.push({ transaction_id: transaction.id, direction, amount, balance });
+      lines.push({ transaction_id, position, effective_at, direction, amount, balance });
     }
   }
   return lines;
 }
 
-/** currency → both sides over all accounts */
-export function trialBalance(
+/** Accounts taken together: by currency always, and by type or by the next segment of their code. */
+export interface Group {
+  group: string;
+  currency: string;
+  account_count: number;
+  normal_side: Side;
+  balance: Balance;
+}
+
+export type GroupBy = 'currency' | 'type' | 'segment';
+
+export function rollUp(ledger: ReferenceLedger, prefix: string, by: GroupBy, view: Viewpoint): Group[] {
+  const members = new Map<string, Account[]>();
+  for (const account of ledger.accounts.values()) {
+    if (!account.code.startsWith(prefix)) continue;
+    const key = `${groupOf(account, prefix, by)} ${account.currency}`;
+    members.set(key, [...(members.get(key) ?? []), account]);
+  }
+  return [...members.values()].flatMap((accounts) => {
+    const [first] = accounts;
+    if (first === undefined) return [];
+    const sides = new Set(accounts.map((account) => normalSide(account.type)));
+    const normal_side = sides.size === 1 ? normalSide(first.type) : 'debit';
+    return [
+      {
+        group: groupOf(first, prefix, by),
+        currency: first.currency,
+        account_count: accounts.length,
+        normal_side,
+        balance: summed(
+          accounts.map((account) => balanceOf(ledger, account, view)),
+          normal_side,
+        ),
+      },
+    ];
+  });
+}
+
+function groupOf(account: Account, prefix: string, by: GroupBy): string {
+  if (by === 'currency') return account.currency;
+  if (by === 'type') return account.type;
+  const end = account.code.indexOf(':', prefix.length);
+  return end < 0 ? account.code : account.code.slice(0, end);
+}
+
+function summed(balances: Balance[], normal: Side): Balance {
+  const sum = (field: keyof Balance) => total(balances.map((balance) => balance[field]));
+  const [debits, credits, out] = [sum('debits'), sum('credits'), sum('out')];
+  const balance = normal === 'debit' ? debits - credits : credits - debits;
+  return { debits, credits, balance, out, in: sum('in'), available: balance - out };
+}
+
+export interface TrialLine {
+  code: string;
+  currency: string;
+  debit: bigint;
+  credit: bigint;
+}
+
+/** Each account that does not come to zero, in the column of its side; in the order of codes. */
+export function trialBalance(ledger: ReferenceLedger, view: Viewpoint): TrialLine[] {
+  const lines = [...ledger.accounts.values()].flatMap((account) => {
+    const { debits, credits } = balanceOf(ledger, account, view);
+    const net = debits - credits;
+    const { code, currency } = account;
+    if (net === 0n) return [];
+    return [{ code, currency, debit: net > 0n ? net : 0n, credit: net < 0n ? -net : 0n }];
+  });
+  return lines.sort((a, b) => (a.code < b.code ? -1 : 1));
+}
+
+/** currency → the totals of both columns */
+export function totalsOf(
   ledger: ReferenceLedger,
   view: Viewpoint,
 ): Map<string, { debits: bigint; credits: bigint }> {
-  const sums = new Map<string, { debits: bigint; credits: bigint }>();
-  for (const account of ledger.accounts.values()) {
-    const { debits, credits } = balanceOf(ledger, account, view);
-    const sum = sums.get(account.currency) ?? { debits: 0n, credits: 0n };
-    sums.set(account.currency, { debits: sum.debits + debits, credits: sum.credits + credits });
+  const totals = new Map<string, { debits: bigint; credits: bigint }>();
+  for (const account of ledger.accounts.values()) totals.set(account.currency, { debits: 0n, credits: 0n });
+  for (const { currency, debit, credit } of trialBalance(ledger, view)) {
+    const before = totals.get(currency);
+    totals.set(currency, {
+      debits: (before?.debits ?? 0n) + debit,
+      credits: (before?.credits ?? 0n) + credit,
+    });
   }
-  return sums;
+  return totals;
 }

@@ -1,6 +1,9 @@
-// The cable between the server and its Postgres: a TCP proxy that can be cut in mid-word, or made to swallow what Postgres answers.
+// The cable between a server and its Postgres: a TCP proxy that can be cut in mid-word, or swallow what Postgres answers.
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+
+/** Where a line is cut: in the middle of what the server asks, or after Postgres has done it and before the server hears. */
+export type Cut = 'question' | 'answer';
 
 interface Line {
   near: Socket;
@@ -8,44 +11,30 @@ interface Line {
 }
 
 export class Cable {
-  readonly #server: Server;
-  readonly #lines = new Set<Line>();
-  #swallowing = false;
-  port = 0;
+  readonly port: number;
   /** lines cut so far */
   cuts = 0;
+  readonly #server: Server;
+  readonly #lines: Set<Line>;
+  #swallowing = false;
+  #next: { cut: Cut; after: number } | null = null;
 
-  /** `directory` is where the cluster has its socket. */
-  private constructor(directory: string) {
-    this.#server = createServer((near) => {
-      const far = connect(join(directory, '.s.PGSQL.5432'));
-      const line = { near, far };
-      this.#lines.add(line);
-      near.on('data', (bytes) => far.write(bytes));
-      far.on('data', (bytes) => {
-        if (!this.#swallowing) near.write(bytes);
-      });
-      for (const [socket, other] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        // What breaks at one end breaks at the other; `close` follows each error.
-        socket.on('error', () => other.destroy());
-        socket.on('close', () => {
-          other.destroy();
-          this.#lines.delete(line);
-        });
-      }
-    });
+  /** Lays a cable to the cluster whose socket is in `directory`. */
+  static async lay(directory: string): Promise<Cable> {
+    const lines = new Set<Line>();
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('the cable has no port');
+    const cable = new Cable(server, address.port, lines);
+    server.on('connection', (near) => cable.#join(near, connect(join(directory, '.s.PGSQL.5432'))));
+    return cable;
   }
 
-  static async lay(directory: string): Promise<Cable> {
-    const cable = new Cable(directory);
-    await new Promise<void>((resolve) => cable.#server.listen(0, '127.0.0.1', resolve));
-    const address = cable.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the cable has no port');
-    cable.port = address.port;
-    return cable;
+  private constructor(server: Server, port: number, lines: Set<Line>) {
+    this.#server = server;
+    this.port = port;
+    this.#lines = lines;
   }
 
   /** The same database of the same cluster, through this cable. */
@@ -57,13 +46,9 @@ export class Cable {
     return url.toString();
   }
 
-  /** Cuts every line at once, wherever each is in its conversation. */
-  cut(): void {
-    this.cuts += this.#lines.size;
-    for (const { near, far } of this.#lines) {
-      near.resetAndDestroy();
-      far.destroy();
-    }
+  /** Cuts the line that carries the n-th message from now, there and then, and with it all others. */
+  cutAt(cut: Cut, after: number): void {
+    this.#next = { cut, after };
   }
 
   /** From now on Postgres hears and is not heard. */
@@ -72,7 +57,48 @@ export class Cable {
   }
 
   async pull(): Promise<void> {
-    this.cut();
+    this.#cutAll();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #join(near: Socket, far: Socket): void {
+    const line = { near, far };
+    this.#lines.add(line);
+    near.on('data', (bytes) => {
+      if (this.#isDue('question')) {
+        far.write(bytes.subarray(0, bytes.length / 2));
+        this.#cutAll();
+      } else {
+        far.write(bytes);
+      }
+    });
+    far.on('data', (bytes) => {
+      if (this.#isDue('answer')) this.#cutAll();
+      else if (!this.#swallowing) near.write(bytes);
+    });
+    const end = () => {
+      near.destroy();
+      far.destroy();
+      this.#lines.delete(line);
+    };
+    // What breaks at one end breaks at the other.
+    for (const socket of [near, far]) socket.on('error', end).on('close', end);
+  }
+
+  #isDue(cut: Cut): boolean {
+    if (this.#next === null || this.#next.cut !== cut) return false;
+    this.#next.after -= 1;
+    if (this.#next.after > 0) return false;
+    this.#next = null;
+    return true;
+  }
+
+  #cutAll(): void {
+    this.cuts += this.#lines.size;
+    for (const { near, far } of this.#lines) {
+      near.resetAndDestroy();
+      // What was written is still sent: Postgres may have read half a message.
+      far.end();
+    }
   }
 }

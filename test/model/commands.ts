@@ -88,11 +88,27 @@ export type Intent =
   | { does: 'wait' }
   | { does: 'look'; looks: Look[] };
 
-/** A question about one account from one viewpoint. */
-export interface Look {
-  account: number;
+export interface View {
   as_of: Moment | null;
   known_at: Moment | { position_back: number } | null;
+}
+
+/** A question to the ledger. */
+export type Look =
+  | ({ at: 'balance'; account: number } & View)
+  | ({ at: 'trial_balance' } & View)
+  | { at: 'statement'; account: number; newest_first: boolean; limit: number; from: Moment | null }
+  | { at: 'roll_up'; prefix: string; group_by: 'currency' | 'type' | 'segment' }
+  | { at: 'list'; filter: Filter; limit: number };
+
+export interface Filter {
+  account: number | null;
+  account_prefix: string | null;
+  status: string | null;
+  reference: number | null;
+  order: string | null;
+  effective_from: Moment | null;
+  amount_up_to: string | null;
 }
 
 const small = fc.integer({ min: 1, max: 120 }).map(String);
@@ -223,11 +239,50 @@ const item: fc.Arbitrary<ItemIntent> = fc.oneof(
 
 const limit = fc.constantFrom(null, '0', '-100', '50', '500');
 const rarely = fc.integer({ min: 0, max: 7 }).map((n) => n === 7);
-const look: fc.Arbitrary<Look> = fc.record({
-  account: fc.nat(20),
+const view = {
   as_of: fc.option(moment, { freq: 2 }),
   known_at: fc.option(fc.oneof(moment, fc.record({ position_back: fc.nat(40) })), { freq: 2 }),
-});
+};
+const limit_of_page = fc.constantFrom(3, 50);
+const prefix = fc.constantFrom('', 'c', 'customers:', 'jp:', 'opened:');
+const look: fc.Arbitrary<Look> = fc.oneof(
+  { arbitrary: fc.record({ at: fc.constant('balance' as const), account: fc.nat(20), ...view }), weight: 8 },
+  { arbitrary: fc.record({ at: fc.constant('trial_balance' as const), ...view }), weight: 2 },
+  {
+    arbitrary: fc.record({
+      at: fc.constant('statement' as const),
+      account: fc.nat(20),
+      newest_first: fc.boolean(),
+      limit: limit_of_page,
+      from: fc.option(moment, { freq: 2 }),
+    }),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.record({
+      at: fc.constant('roll_up' as const),
+      prefix,
+      group_by: fc.constantFrom('currency', 'type', 'segment'),
+    }),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.record({
+      at: fc.constant('list' as const),
+      limit: limit_of_page,
+      filter: fc.record({
+        account: fc.option(fc.nat(20), { freq: 2 }),
+        account_prefix: fc.option(prefix, { freq: 2 }),
+        status: fc.option(fc.constantFrom('pending', 'posted', 'voided', 'expired'), { freq: 2 }),
+        reference: fc.option(fc.nat(24), { freq: 1 }),
+        order: fc.option(fc.constantFrom('o_1', 'o_2'), { freq: 1 }),
+        effective_from: fc.option(moment, { freq: 2 }),
+        amount_up_to: fc.option(small, { freq: 1 }),
+      }),
+    }),
+    weight: 2,
+  },
+);
 
 const intent: fc.Arbitrary<Intent> = fc.oneof(
   { arbitrary: fc.record({ does: fc.constant('item' as const), item, dry_run: rarely }), weight: 30 },

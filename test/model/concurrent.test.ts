@@ -59,12 +59,12 @@ async function whilePending<Seen>(work: Promise<unknown>, look: () => Promise<Se
 }
 
 const TrialBalance = z.looseObject({
-  data: z.array(z.looseObject({ currency: z.string(), debits: z.string(), credits: z.string() })),
+  totals: z.array(z.looseObject({ currency: z.string(), debits: z.string(), credits: z.string() })),
 });
 
 async function trialBalance(wire: Wire) {
   const answer = await wire.send('GET', '/v1/trial_balance');
-  return TrialBalance.parse(JSON.parse(answer.text)).data;
+  return TrialBalance.parse(JSON.parse(answer.text)).totals;
 }
 
 /** The whole log; its positions are 1, 2, 3 … */

@@ -158,7 +158,7 @@ export class Play {
     if (answer.status !== outcome.status && !(dry_run && answer.status === 200))
       return `status ${answer.status}`;
     if (outcome.kind === 'accepted') {
-      const expected = dry_run ? 0 : 1;
+      const expected = dry_run || outcome.effect.kind === 'nothing' ? 0 : 1;
       return events.length === expected ? null : `${events.length} events instead of ${expected}`;
     }
     const { results } = BulkAnswer.parse(answer.body);
@@ -290,7 +290,8 @@ export class Play {
     const account_id = next?.entries[0]?.account_id;
     if (next === undefined || account_id === undefined || next.expires_at === null) return;
     const account = [...ledger.accounts.keys()].indexOf(account_id);
-    while (clockNow() <= next.expires_at) await lookAt(this, { account, as_of: null, known_at: null });
+    while (clockNow() <= next.expires_at)
+      await lookAt(this, { at: 'balance', account, as_of: null, known_at: null });
     await this.compareTransaction(next.id);
   }
 

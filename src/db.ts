@@ -144,6 +144,8 @@ export class Database {
       options: '-c timezone=UTC -c datestyle=ISO',
       types,
     });
+    // A connection can break between two statements of a transaction: the next one says so, and this only keeps the process alive.
+    this.pool.on('connect', (client) => client.on('error', () => {}));
     // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
     this.pool.on('error', (error) => {
       // The pool answers that it has ended while its last connections still say goodbye.

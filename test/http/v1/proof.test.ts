@@ -1,0 +1,127 @@
+// GET /v1/proof: everything recounted; what does not add up stops postings until a recount holds.
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { randomBooks } from '../../modules/ledger/random_books.ts';
+import { asSuperuser } from '../../support/database.ts';
+import { aKey, anAccount, aTenant, aTransaction } from '../../support/factories.ts';
+import { startServer } from '../../support/server.ts';
+
+const server = await startServer({ LOG_LEVEL: 'silent' });
+
+test('an empty ledger is proved', async () => {
+  const api = server.client((await aTenant()).api_key);
+  expect((await api.get('/v1/proof')).body).toMatchObject({
+    ok: true,
+    entry_count: 0,
+    currencies: [],
+    difference_count: 0,
+    differences: [],
+    halted: false,
+  });
+});
+
+test('a ledger is proved while it is being written, per currency and up to a position', async () => {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  await anAccount(api, { code: 'usd', type: 'asset', currency: 'USD' });
+  await anAccount(api, { code: 'usd:owed', currency: 'USD' });
+  const writing = randomBooks(api, 3, 800);
+  await aTransaction(api, { debit: 'usd', credit: 'usd:owed', amount: '42' });
+  const ProofSchema = z.looseObject({
+    ok: z.boolean(),
+    position: z.number(),
+    currencies: z.array(z.looseObject({ currency: z.string(), debits: z.string(), credits: z.string() })),
+  });
+  for (let count = 0; count < 10; count += 1) {
+    const proof = (await api.get('/v1/proof')).as(ProofSchema);
+    expect(proof).toMatchObject({ ok: true, difference_count: 0 });
+    for (const { debits, credits } of proof.currencies) expect(debits).toBe(credits);
+  }
+  await writing;
+  const { currencies } = (await api.get('/v1/proof')).as(ProofSchema);
+  expect(currencies.find(({ currency }) => currency === 'USD')).toMatchObject({
+    scale: 2,
+    debits: '42',
+    credits: '42',
+  });
+});
+
+test('money that does not add up halts the postings of its tenant only, until a recount holds', async () => {
+  const tenant = await aTenant();
+  const [api, other] = [server.client(tenant.api_key), server.client((await aTenant()).api_key)];
+  for (const each of [api, other]) {
+    await anAccount(each, { code: 'cash', type: 'asset' });
+    await anAccount(each, { code: 'alice' });
+    await aTransaction(each, { debit: 'cash', credit: 'alice', amount: '100' });
+  }
+  const tamper = (change: string) =>
+    asSuperuser(
+      z.unknown(),
+      `update ledger.entry set amount = amount ${change} where tenant_id = $1 and direction = 'debit'`,
+      [tenant.id],
+    );
+  await tamper('+ 1');
+  expect((await api.get('/v1/proof')).body).toMatchObject({
+    ok: false,
+    halted: true,
+    differences: expect.arrayContaining([
+      {
+        check: 'entries',
+        account_id: null,
+        what: 'debits equal credits in EUR',
+        expected: '101',
+        found: '100',
+      },
+    ]),
+  });
+  const posting = {
+    entries: [
+      { account: 'cash', direction: 'debit', amount: '1' },
+      { account: 'alice', direction: 'credit', amount: '1' },
+    ],
+  };
+  expect((await api.post('/v1/transactions', posting)).body).toMatchObject({
+    code: 'ledger_halted',
+    status: 503,
+  });
+  expect((await other.post('/v1/transactions', posting)).status).toBe(201);
+  expect((await api.post('/v1/proof/resumption')).body).toMatchObject({
+    code: 'ledger_not_proved',
+    status: 409,
+  });
+
+  await tamper('- 1');
+  const writer = server.client((await aKey(tenant.id, 'integrator_write')).api_key);
+  expect((await writer.post('/v1/proof/resumption')).status).toBe(403);
+  expect((await api.post('/v1/proof/resumption')).body).toMatchObject({ ok: true, halted: false });
+  expect((await api.post('/v1/transactions', posting)).status).toBe(201);
+  expect((await api.post('/v1/proof/resumption')).body).toMatchObject({
+    code: 'ledger_not_halted',
+    status: 409,
+  });
+  const EventsSchema = z.object({ data: z.array(z.looseObject({ type: z.string() })) });
+  const events = await api.get('/v1/events?types=ledger.postings_halted,ledger.postings_resumed');
+  expect(events.as(EventsSchema).data.map(({ type }) => type)).toEqual([
+    'ledger.postings_halted',
+    'ledger.postings_resumed',
+  ]);
+});
+
+test('a projection that only answers questions about the past halts nothing', async () => {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  await anAccount(api, { code: 'cash', type: 'asset' });
+  await anAccount(api, { code: 'alice' });
+  await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '100', status: 'pending' });
+  await asSuperuser(
+    z.unknown(),
+    `insert into projection.open_holds_v values ($1, '00000000-0000-7000-8000-000000000009', 999, null)`,
+    [tenant.id],
+  );
+  expect((await api.get('/v1/proof')).body).toMatchObject({
+    ok: false,
+    halted: false,
+    difference_count: 1,
+    differences: [{ check: 'open_holds_v' }],
+  });
+});

@@ -96,10 +96,16 @@ async function watch(stack: Stack, program: string, spec: LoadSpec | ReferenceSp
   let after: Cpu | null = null;
   const result = await new Promise<Result>((resolve, reject) => {
     child.on('message', (message) => {
-      const report = ReportSchema.parse(message);
-      if (report.kind === 'measuring') before = sample();
-      else if (report.kind === 'measured') after = sample();
-      else resolve(report);
+      try {
+        const report = ReportSchema.parse(message);
+        if (report.kind === 'measuring') before = sample();
+        else if (report.kind === 'measured') after = sample();
+        else resolve(report);
+      } catch (error) {
+        // The server or Postgres has ended, so there is nothing to sample.
+        child.kill();
+        reject(error);
+      }
     });
     child.on('error', reject);
     child.on('exit', (status) => reject(new Error(`${program} ended with status ${status}`)));

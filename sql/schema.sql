@@ -657,6 +657,60 @@ create function projection.sum_dated_entries(p_tenant_id uuid, p_account_id uuid
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.sum_dated_entries to lattice_app;
 
+create schema proofs;
+grant usage on schema proofs to lattice_app;
+grant usage on schema proofs to lattice_read;
+
+create table proofs.block (
+  tenant_id uuid not null,
+  number bigint not null,
+  first_position bigint not null,
+  last_position bigint not null,
+  root bytea not null,
+  previous_hash bytea not null,
+  closed_at timestamp with time zone not null,
+  key_id bytea not null,
+  hash bytea not null,
+  signature bytea not null,
+  leaves bytea not null,
+  constraint block_pkey PRIMARY KEY (tenant_id, number),
+  constraint block_hash_once UNIQUE (tenant_id, hash),
+  constraint block_last_position_once UNIQUE (tenant_id, last_position),
+  constraint block_hashes_sha256 CHECK (((length(root) = 32) AND (length(previous_hash) = 32) AND (length(hash) = 32))),
+  constraint block_leaves_complete CHECK ((length(leaves) = (32 * ((last_position - first_position) + 1)))),
+  constraint block_number_positive CHECK ((number > 0)),
+  constraint block_positions_ordered CHECK (((first_position > 0) AND (first_position <= last_position)))
+);
+alter table proofs.block enable row level security;
+alter table proofs.block force row level security;
+create policy tenant_wall on proofs.block as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant insert, select on proofs.block to lattice_app;
+grant select on proofs.block to lattice_read;
+
+create function proofs.find_receipt(p_tenant_id uuid, p_transaction_id uuid, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone)
+  returns TABLE("position" bigint, id uuid, type text, subject_id uuid, data json, actor_id uuid, request_id text, occurred_at timestamp with time zone, recorded_at timestamp with time zone, entries json, number bigint, first_position bigint, last_position bigint, root bytea, previous_hash bytea, closed_at timestamp with time zone, key_id bytea, hash bytea, signature bytea, leaves bytea)
+  language plpgsql stable set search_path=pg_catalog;
+grant execute on function proofs.find_receipt to lattice_app;
+grant execute on function proofs.find_receipt to lattice_read;
+
+create function proofs.find_sealing(p_tenant_id uuid, OUT head_position bigint, OUT sealed_position bigint, OUT stray_positions bigint[])
+  returns record
+  language plpgsql stable set search_path=pg_catalog;
+grant execute on function proofs.find_sealing to lattice_app;
+grant execute on function proofs.find_sealing to lattice_read;
+
+create function proofs.hash_events(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_from_at timestamp with time zone, p_to_at timestamp with time zone)
+  returns TABLE("position" bigint, leaf bytea)
+  language plpgsql stable set enable_bitmapscan=off set enable_hashagg=off set enable_hashjoin=off set enable_nestloop=off set enable_seqscan=off set jit=off set max_parallel_workers_per_gather=0 set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function proofs.hash_events to lattice_app;
+grant execute on function proofs.hash_events to lattice_read;
+
+create function proofs.hash_range(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_from_at timestamp with time zone, p_to_at timestamp with time zone, OUT is_dense boolean, OUT leaves bytea)
+  returns record
+  language sql stable set search_path=pg_catalog;
+grant execute on function proofs.hash_range to lattice_app;
+grant execute on function proofs.hash_range to lattice_read;
+
 create schema tenants;
 grant usage on schema tenants to lattice_app;
 grant usage on schema tenants to lattice_read;

@@ -15,6 +15,8 @@ const EnvironmentSchema = z
     HOST: z.string().min(1).default('127.0.0.1'),
     PORT: port.default(8420),
     LATTICE_DATA_DIR: z.string().min(1).default('.lattice'),
+    /** the bundle of keys that sign blocks; absent means signing_keys.pem of the data directory, which production does not take */
+    LATTICE_SIGNING_KEYS: z.string().min(1).optional(),
     /** as `lattice_app`; absent means the embedded Postgres */
     DATABASE_URL: database_url,
     /** as `lattice_owner`, for migrations */

@@ -29,7 +29,7 @@ const sql = queries(
 const sql_directory = join(import.meta.dirname, '..', 'sql');
 const months_ahead = 12;
 /** The schemas whose functions others call while they are created; the rest follows by name. */
-const schema_order = ['log', 'tenants', 'access', 'ledger', 'projection'];
+const schema_order = ['log', 'tenants', 'access', 'ledger', 'projection', 'proofs'];
 /** A migration that waits for a lock makes every later statement on that table wait behind it, so it gives up early. */
 const ddl_lock_timeout_seconds = 5;
 /** Another process may be migrating: that may take a while, but not for ever. */

@@ -5,6 +5,7 @@ import { accessModule } from './modules/access/index.ts';
 import { ledgerModule, listAccountPositions } from './modules/ledger/index.ts';
 import { logModule } from './modules/log/index.ts';
 import { projectionsModule } from './modules/projections/index.ts';
+import { proofsModule } from './modules/proofs/index.ts';
 import { listTenants, tenantsModule } from './modules/tenants/index.ts';
 
 export function createModules(context: Context): Module[] {
@@ -14,6 +15,7 @@ export function createModules(context: Context): Module[] {
     accessModule(context),
     ledgerModule(context),
     projectionsModule(context),
+    proofsModule(context),
   ];
   const platform = { tenant_id: platform_tenant_id, actor_id: system_actor_id, request_id: 'consumers' };
   // The log shows what all of them say, runs what follows it, and asks the others what it cannot know: which events touch an account,

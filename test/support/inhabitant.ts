@@ -63,6 +63,7 @@ export async function anInhabitant(connect: (api_key: string) => Client, word: s
       key: [key.as(CreatedSchema).id],
       currency: [currency],
       tenant: [encodeId('tenant', tenant.id)],
+      block: [await aBlock(client, hold.id)],
     },
   };
 }
@@ -74,4 +75,11 @@ export const nobody: Names = {
   key: [encodeId('key', newUuid())],
   currency: ['NOBODY00'],
   tenant: [encodeId('tenant', newUuid())],
+  block: ['0'.repeat(64)],
 };
+
+/** The hash of the block over a transaction, once it is closed. */
+async function aBlock(client: Client, transaction: string): Promise<string> {
+  const receipt = await client.get(`/v1/transactions/${transaction}/receipt`);
+  return receipt.as(z.looseObject({ block: z.looseObject({ hash: z.string() }) })).block.hash;
+}

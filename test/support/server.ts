@@ -1,4 +1,6 @@
 // The product as a server in this process: all of it but the process, on a free port and this file's database.
+import { join } from 'node:path';
+import { inject } from 'vitest';
 import { openServer } from '../../src/cli/server.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db.ts';
@@ -15,6 +17,9 @@ export interface TestServer {
   close: () => Promise<void>;
 }
 
+/** Made by the first server of the run; a fresh cluster has fresh keys. */
+export const signing_keys_path = join(inject('cluster_directory'), 'signing_keys.pem');
+
 /** The environment of every server of a test, in this process or in another. */
 export function serverEnvironment(): Record<string, string> {
   return {
@@ -25,6 +30,7 @@ export function serverEnvironment(): Record<string, string> {
     DATABASE_URL: databaseUrl('lattice_app'),
     DATABASE_OWNER_URL: databaseUrl('lattice_owner'),
     RATE_LIMIT_PER_SECOND: '0',
+    LATTICE_SIGNING_KEYS: signing_keys_path,
   };
 }
 

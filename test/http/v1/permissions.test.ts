@@ -56,6 +56,11 @@ const allowed: Record<string, RoleName[]> = {
   'GET /v1/balances': tenant,
   'GET /v1/trial_balance': tenant,
   'GET /v1/proof': tenant,
+  'GET /v1/proof/chain': tenant,
+  'GET /v1/blocks': tenant,
+  'GET /v1/blocks/{block}': tenant,
+  'GET /v1/checkpoint': tenant,
+  'GET /v1/signing_keys': tenant,
   'POST /v1/proof/resumption': ['owner', 'operator'],
 
   'POST /v1/transactions': posters,
@@ -65,6 +70,7 @@ const allowed: Record<string, RoleName[]> = {
   'POST /v1/transactions/{transaction}/reversal': posters,
   'GET /v1/transactions': tenant,
   'GET /v1/transactions/{transaction}': tenant,
+  'GET /v1/transactions/{transaction}/receipt': tenant,
 };
 
 /** ids of things that do not exist: whether a route is denied must not depend on what is there */

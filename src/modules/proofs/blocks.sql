@@ -1,0 +1,32 @@
+-- name: block_prepare
+select
+  hashed.is_dense, hashed.leaves, coalesce(latest.number, 0) as number, coalesce(latest.last_position, 0) as last_position,
+  latest.hash, statement_timestamp() as closed_at
+from proofs.hash_range($tenant_id, $after, $up_to, $after_at, $up_to_at) hashed
+left join lateral (
+  select block.number, block.last_position, block.hash
+  from proofs.block
+  where block.tenant_id = $tenant_id
+  order by block.number desc
+  limit 1
+) latest on true;
+
+-- name: block_insert
+insert into proofs.block (
+  tenant_id, number, first_position, last_position, root, previous_hash, closed_at, key_id, hash, signature, leaves
+)
+values (
+  $tenant_id, $number, $first_position, $last_position, $root, $previous_hash, $closed_at, $key_id, $hash, $signature, $leaves
+);
+
+-- name: block_list
+select tenant_id, number, first_position, last_position, root, previous_hash, closed_at, key_id, hash, signature
+from proofs.block
+where tenant_id = $tenant_id and ($before::bigint is null or number < $before)
+order by number desc
+limit $row_limit;
+
+-- name: block_find
+select tenant_id, number, first_position, last_position, root, previous_hash, closed_at, key_id, hash, signature
+from proofs.block
+where tenant_id = $tenant_id and (number = $number or hash = $hash);

@@ -1,0 +1,118 @@
+// Blocks: closed stretches of a tenant's log. Each holds the hash of the one before, so the last one speaks for all that was recorded.
+import { z } from 'zod';
+import type { Consumer } from '../../consumer.ts';
+import { type Database, queries, type Tx } from '../../db.ts';
+import { Problem } from '../../errors.ts';
+import type { PageRequest } from '../../page.ts';
+import { transactionConsumer } from '../log/index.ts';
+import { headerBytes } from './canonical.ts';
+import { hash_bytes, merkleRoot, sha256 } from './merkle.ts';
+import type { SigningKeys } from './signing_keys.ts';
+
+const sql = queries(import.meta.url, 'block_prepare', 'block_insert', 'block_list', 'block_find');
+
+/** A tree over so many is hashed in a few milliseconds, during which the process does nothing else. */
+const max_block_positions = 4_096;
+/** What a receipt waits for at most, and what can be tampered with before it is sealed. */
+const rest_ms = 1_000;
+
+const bytes = z.instanceof(Buffer);
+
+/** A row without its leaves. */
+export const BlockRowSchema = z.object({
+  tenant_id: z.uuid(),
+  number: z.int(),
+  first_position: z.int(),
+  last_position: z.int(),
+  root: bytes,
+  previous_hash: bytes,
+  closed_at: z.string(),
+  key_id: bytes,
+  hash: bytes,
+  signature: bytes,
+});
+export type BlockRow = z.infer<typeof BlockRowSchema>;
+
+const PreparedSchema = z.object({
+  is_dense: z.boolean(),
+  leaves: bytes,
+  /** of the last block; zeros when there is none */
+  number: z.int(),
+  last_position: z.int(),
+  hash: bytes.nullable(),
+  closed_at: z.string(),
+});
+
+/**
+ * Closes a block over each slice of the log, in the transaction that moves the consumer. Whatever ends it half-way leaves nothing.
+ * `keys` is asked for each block.
+ */
+export function blocksConsumer(database: Database, keys: () => SigningKeys): Consumer {
+  return transactionConsumer(
+    database,
+    {
+      name: 'blocks',
+      description: 'Closes signed blocks over the log, so that a change to what was recorded shows',
+      max_slice_positions: max_block_positions,
+      rest_ms,
+    },
+    async (tx, { after, after_at, up_to, up_to_at }) => {
+      const { tenant_id } = tx.actor;
+      const prepared = await tx.one(
+        sql.block_prepare,
+        { tenant_id, after, after_at, up_to, up_to_at },
+        PreparedSchema,
+      );
+      const { leaves, number, last_position, hash } = prepared;
+      if (last_position !== after) {
+        throw new Error(`the last block ends at position ${last_position}, and not at ${after}`);
+      }
+      if (!prepared.is_dense) {
+        throw new Error(`not every position from ${after + 1} to ${up_to} has exactly one event`);
+      }
+      const { active } = keys();
+      const header = {
+        tenant_id,
+        number: number + 1,
+        first_position: after + 1,
+        last_position: up_to,
+        root: merkleRoot(leaves),
+        previous_hash: hash ?? Buffer.alloc(hash_bytes),
+        closed_at: prepared.closed_at,
+        key_id: active.key_id,
+      };
+      const signed = headerBytes(header);
+      await tx.run(sql.block_insert, {
+        ...header,
+        hash: sha256(signed),
+        signature: active.sign(signed),
+        leaves,
+      });
+    },
+  );
+}
+
+/** Newest first. */
+export async function listBlocks(tx: Tx, page: PageRequest<number>): Promise<BlockRow[]> {
+  const { row_limit, after } = page;
+  return tx.many(sql.block_list, { tenant_id: tx.actor.tenant_id, before: after, row_limit }, BlockRowSchema);
+}
+
+/**
+ * By number, or by hash in hex.
+ * Errors: `not_found`.
+ */
+export async function findBlock(tx: Tx, name: string): Promise<BlockRow> {
+  const { tenant_id } = tx.actor;
+  const found = await tx.maybe(
+    sql.block_find,
+    {
+      tenant_id,
+      number: /^[1-9][0-9]{0,14}$/.test(name) ? name : null,
+      hash: /^[0-9a-f]{64}$/.test(name) ? Buffer.from(name, 'hex') : null,
+    },
+    BlockRowSchema,
+  );
+  if (found === null) throw new Problem('not_found', 'There is no such block');
+  return found;
+}

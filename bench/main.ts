@@ -17,6 +17,7 @@ import { single_at_20m } from './workloads/single-at-20m.ts';
 import { single_hot } from './workloads/single-hot.ts';
 import { single_uniform } from './workloads/single-uniform.ts';
 import { start } from './workloads/start.ts';
+import { verify } from './workloads/verify.ts';
 
 const workloads: Workload[] = [
   single_uniform,
@@ -27,6 +28,7 @@ const workloads: Workload[] = [
   balance_1m,
   memory,
   start,
+  verify,
 ];
 
 const { values } = parseArgs({

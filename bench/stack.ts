@@ -1,7 +1,7 @@
 // One Lattice to measure: a Postgres of its own with the settings of `npm start`, and the server as a process apart from it and from us.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { type Embedded, startEmbedded } from '../src/embedded.ts';
 import { createLogger } from '../src/log.ts';
 import { migrate } from '../src/migrate.ts';
 import { createKey } from '../src/modules/access/index.ts';
+import { makeSigningKeys } from '../src/modules/proofs/index.ts';
 import { createTenant } from '../src/modules/tenants/index.ts';
 
 const sql = queries(import.meta.url, 'settings_describe');
@@ -133,6 +134,8 @@ async function startServer(
   embedded: Embedded,
 ): Promise<{ server: ChildProcess; port: number }> {
   const port = await freePort();
+  const signing_keys = join(directory, 'signing_keys.pem');
+  if (!existsSync(signing_keys)) makeSigningKeys(signing_keys);
   const server = spawn(process.execPath, ['src/main.ts', 'start'], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -141,6 +144,7 @@ async function startServer(
       NODE_ENV: 'production',
       PORT: String(port),
       LATTICE_DATA_DIR: directory,
+      LATTICE_SIGNING_KEYS: signing_keys,
       DATABASE_URL: embedded.app_url,
       DATABASE_OWNER_URL: embedded.owner_url,
       LOG_LEVEL: 'warn',

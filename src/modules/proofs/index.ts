@@ -1,5 +1,11 @@
 export { proofsModule } from './module.ts';
 export { NotGenuine, verifyCheckpoint, verifyReceipt } from './offline.ts';
 export { BlockSchema, SigningKeySchema } from './schema.ts';
-export { type PublicKey, parsePublicKey, parseSigningKeys, readSigningKeys } from './signing_keys.ts';
+export {
+  makeSigningKeys,
+  type PublicKey,
+  parsePublicKey,
+  parseSigningKeys,
+  readSigningKeys,
+} from './signing_keys.ts';
 export { type ChainProof, ChainProofSchema, type Checkpoint, verifyChain } from './verification.ts';

@@ -44,7 +44,7 @@ export function readSigningKeys(config: Config): SigningKeys {
   const path = config.LATTICE_SIGNING_KEYS ?? join(config.LATTICE_DATA_DIR, 'signing_keys.pem');
   if (!existsSync(path)) {
     if (config.NODE_ENV === 'production') throw new Error(`there are no signing keys at ${path}`);
-    makeBundle(path);
+    makeSigningKeys(path);
   }
   try {
     return parseSigningKeys(readFileSync(path, 'utf8'));
@@ -101,8 +101,8 @@ function publicKey(key: KeyObject): PublicKey {
   };
 }
 
-/** For its owner only; whole or not at all, and of two processes that do it at once the first one's stays. */
-function makeBundle(path: string): void {
+/** A bundle of one new key, for its owner only; whole or not at all, and of two processes that do it at once the first one's stays. */
+export function makeSigningKeys(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
   const { privateKey } = generateKeyPairSync('ed25519');
   const unfinished = `${path}.${newUuid()}`;

@@ -161,7 +161,9 @@ async function verifyPage(walk: Walk, blocks: SealedBlock[]): Promise<void> {
 function verifyHeader(walk: Walk, block: SealedBlock): boolean {
   const { first_position, last_position, number } = block;
   const before = walk.finding_count;
-  const tell = (what: string) => report(walk, first_position, last_position, number, what);
+  // Where the block should stand, and where it says that it stands.
+  const from = Math.min(first_position, walk.position + 1);
+  const tell = (what: string) => report(walk, from, Math.max(from, last_position), number, what);
   if (number !== walk.number + 1) {
     const what = `blocks ${walk.number + 1} to ${number - 1} are missing`;
     report(walk, walk.position + 1, Math.max(walk.position + 1, first_position - 1), null, what);

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { Database, platform_tenant_id, queries, system_actor_id } from '../src/db.ts';
@@ -135,7 +136,7 @@ async function startServer(
   const port = await freePort();
   const server = spawn(process.execPath, ['src/main.ts', 'start'], {
     cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,
       NODE_ENV: 'production',
@@ -147,6 +148,11 @@ async function startServer(
       // The only thing that is switched off: a limit on the rate would be what is measured.
       RATE_LIMIT_PER_SECOND: '0',
     },
+  });
+  if (server.stdout === null) throw new Error('the server has no output');
+  // What it logs from `warn` on explains a run that fails; the steps of its start are of no interest.
+  createInterface(server.stdout).on('line', (line) => {
+    if (line.startsWith('{')) console.error(line.slice(0, 2_000));
   });
   await ready(port, server);
   return { server, port };

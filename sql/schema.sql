@@ -65,6 +65,11 @@ create function access.find_api_key(p_key_id uuid)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function access.find_api_key to lattice_app;
 
+create function access.take_stream_ticket(p_tenant_id uuid, p_secret_hash bytea, p_target text)
+  returns TABLE(key_id uuid)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function access.take_stream_ticket to lattice_app;
+
 create schema lattice;
 grant usage on schema lattice to lattice_app;
 grant usage on schema lattice to lattice_read;
@@ -461,6 +466,11 @@ create function log.find_answers(p_tenant_id uuid, p_key_hashes uuid[])
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.find_answers to lattice_app;
 
+create function log.find_bounds(p_tenant_id uuid, OUT first_position bigint, OUT head_position bigint)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.find_bounds to lattice_app;
+
 create function log.find_event(p_tenant_id uuid, p_position bigint)
   returns TABLE(subject_id uuid, "position" bigint, data json, effective_at timestamp with time zone, recorded_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
@@ -476,6 +486,16 @@ create function log.list_consumers(p_tenant_id uuid)
   returns TABLE(name text, "position" bigint, head_position bigint, behind_since timestamp with time zone, moved_at timestamp with time zone, attempts integer, next_attempt_at timestamp with time zone, parked_at timestamp with time zone, reason text, read_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.list_consumers to lattice_app;
+
+create function log.list_events(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_since timestamp with time zone, p_limit integer, p_types text[], p_subject_id uuid)
+  returns TABLE("position" bigint, id uuid, type text, subject_id uuid, data json, actor_id uuid, request_id text, occurred_at timestamp with time zone, recorded_at timestamp with time zone)
+  language plpgsql volatile set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function log.list_events to lattice_app;
+
+create function log.list_heads(p_tenant_ids uuid[])
+  returns TABLE(tenant_id uuid, head_position bigint)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.list_heads to lattice_app;
 
 create function log.list_lagging(p_tenant_ids uuid[], p_consumers text[])
   returns TABLE(tenant_id uuid, name text, "position" bigint, head_position bigint, is_parked boolean)

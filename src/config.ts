@@ -32,6 +32,9 @@ const EnvironmentSchema = z
     LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
     /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
     RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(50_000),
+    /** streams that one key may have open in one process, and that one process may have open */
+    STREAMS_PER_KEY: z.coerce.number().int().min(1).default(1_000),
+    STREAMS_PER_PROCESS: z.coerce.number().int().min(1).default(12_000),
     /** what /metrics asks for as a bearer token; without it only the machine itself may look */
     METRICS_TOKEN: z.string().min(16).optional(),
   })

@@ -45,6 +45,11 @@ const catalogue = {
   last_owner_key: { status: 409, title: 'A tenant keeps at least one owner key' },
   // Consumers and streams of the log
   consumer_not_parked: { status: 409, title: 'The consumer is not parked' },
+  stream_limit_reached: {
+    status: 429,
+    title: 'The API key has as many streams open as it may',
+    retryable: true,
+  },
   // Accounts
   account_code_taken: { status: 409, title: 'Another account has this code' },
   account_not_open: { status: 409, title: 'The account is not open' },

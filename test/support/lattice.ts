@@ -32,6 +32,8 @@ export interface Running {
 export function spawnLattice(words: string[], environment: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [main, ...words], {
     cwd: root,
+    // A process group of its own, as a terminal gives it.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
   });

@@ -191,6 +191,9 @@ export class ReferenceApi {
     now: bigint,
     arrived: bigint,
   ): ItemOutcome {
+    // An item's key is part of its body, so the shape of that body comes first.
+    const shape = parseBody(bulkItemShape(item), item);
+    if ('refused' in shape) return { kind: 'refused', refusal: shape.refused };
     const key = itemKey(item);
     const stored = key === null ? undefined : keys.get(key);
     if (key !== null && (stored !== undefined || this.#request_keys.has(key))) {
@@ -198,9 +201,7 @@ export class ReferenceApi {
         ? { kind: 'replayed', key }
         : { kind: 'refused', refusal: refusal(422, 'idempotency_key_reused') };
     }
-    const decision = parsed(bulkItemShape(item), item, (body) =>
-      decideParsedItem(ledger, body, now, arrived),
-    );
+    const decision = decideParsedItem(ledger, shape.body, now, arrived);
     return 'refused' in decision
       ? { kind: 'refused', refusal: decision.refused }
       : { kind: 'accepted', effect: decision.accepted };

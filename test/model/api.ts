@@ -178,7 +178,7 @@ export class ReferenceApi {
       const shape = parseBody(bulkItemShape(item), item);
       if (atomic && 'refused' in shape) return ofItem(shape.refused, index);
     }
-    const keys = items.map(itemKey);
+    const keys = items.map((item) => ('body' in parseBody(bulkItemShape(item), item) ? itemKey(item) : null));
     const twice = keys.findIndex((key, i) => key !== null && keys.indexOf(key) < i);
     if (twice >= 0) return refusal(400, 'invalid_request', `#/transactions/${twice}/idempotency_key`);
     return null;

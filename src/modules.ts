@@ -1,11 +1,13 @@
 // The modules in their order: each may import only those above it, through their index.ts.
 import { platform_tenant_id, system_actor_id } from './db.ts';
+import { Outbound } from './jobs/outbound.ts';
 import type { Context, Module } from './module.ts';
 import { accessModule } from './modules/access/index.ts';
 import { ledgerModule, listAccountPositions, touchedAccounts } from './modules/ledger/index.ts';
 import { logModule, Streams } from './modules/log/index.ts';
 import { projectionsModule } from './modules/projections/index.ts';
 import { listTenants, tenantsModule } from './modules/tenants/index.ts';
+import { webhooksModule } from './modules/webhooks/index.ts';
 
 export function createModules(context: Context): Module[] {
   const all = (): Module[] => [log, ...modules];
@@ -25,12 +27,15 @@ export function createModules(context: Context): Module[] {
   const streams = new Streams(context, options);
   const streamPaths = () =>
     all().flatMap(({ routes }) => routes.flatMap(({ kind, path }) => (kind === 'stream' ? [path] : [])));
+  const { OUTBOUND_ALLOW, NODE_ENV } = context.config;
+  const caller = new Outbound({ allow: OUTBOUND_ALLOW, is_production: NODE_ENV === 'production' });
   const log = logModule(context, options, streams);
   const modules: Module[] = [
     tenantsModule(context, options.consumers),
     accessModule(context, streams, streamPaths),
-    ledgerModule(context),
+    ledgerModule(context, streams),
     projectionsModule(context),
+    webhooksModule(context, { ...options, caller }),
   ];
   return all();
 }

@@ -25,6 +25,8 @@ export function serverEnvironment(): Record<string, string> {
     DATABASE_URL: databaseUrl('lattice_app'),
     DATABASE_OWNER_URL: databaseUrl('lattice_owner'),
     RATE_LIMIT_PER_SECOND: '0',
+    WEBHOOK_SECRET_KEY: Buffer.alloc(32, 'test').toString('base64'),
+    OUTBOUND_ALLOW: '127.0.0.1:*',
   };
 }
 

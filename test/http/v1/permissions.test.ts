@@ -54,6 +54,7 @@ const allowed: Record<string, RoleName[]> = {
   'POST /v1/accounts/{account}/closure': posters,
   'POST /v1/accounts/{account}/reopening': posters,
   'GET /v1/accounts/{account}/balance': tenant,
+  'GET /v1/balances/stream': tenant,
   'GET /v1/accounts/{account}/entries': tenant,
   'GET /v1/balances': tenant,
   'GET /v1/trial_balance': tenant,
@@ -67,6 +68,18 @@ const allowed: Record<string, RoleName[]> = {
   'POST /v1/transactions/{transaction}/reversal': posters,
   'GET /v1/transactions': tenant,
   'GET /v1/transactions/{transaction}': tenant,
+
+  'POST /v1/webhook_endpoints': ['owner', 'operator'],
+  'GET /v1/webhook_endpoints': staff,
+  'GET /v1/webhook_endpoints/{webhook_endpoint}': staff,
+  'PATCH /v1/webhook_endpoints/{webhook_endpoint}': ['owner', 'operator'],
+  'POST /v1/webhook_endpoints/{webhook_endpoint}/secret_rotation': ['owner', 'operator'],
+  'POST /v1/webhook_endpoints/{webhook_endpoint}/disablement': ['owner', 'operator'],
+  'POST /v1/webhook_endpoints/{webhook_endpoint}/enablement': ['owner', 'operator'],
+  'POST /v1/webhook_endpoints/{webhook_endpoint}/replay': ['owner', 'operator'],
+  'GET /v1/webhook_endpoints/{webhook_endpoint}/deliveries': staff,
+  'GET /v1/webhook_deliveries/{webhook_delivery}': staff,
+  'POST /v1/webhook_deliveries/{webhook_delivery}/redelivery': ['owner', 'operator'],
 };
 
 /** ids of things that do not exist: whether a route is denied must not depend on what is there */
@@ -76,6 +89,8 @@ const missing: Record<string, string> = {
   key: 'key_01h455vb4pex5vsknk084sn02q',
   tenant: 'ten_01h455vb4pex5vsknk084sn02q',
   currency: 'POINTS',
+  webhook_endpoint: 'whk_01h455vb4pex5vsknk084sn02q',
+  webhook_delivery: 'del_01h455vb4pex5vsknk084sn02q',
 };
 
 const routes = createUnstartedModules().flatMap((module) => module.routes);

@@ -24,8 +24,8 @@ import { batchCommand, prepareSteps, type Step } from './steps.ts';
 
 const max_waiting_per_tenant = 20_000;
 const max_waiting = 60_000;
-/** Two calls overlap their commits; more only contend for the processors. */
-const max_calls_in_flight = 2;
+/** While one call is in the database, the process answers the one before and reads the next; more only contend for the processors. */
+const max_calls_in_flight = 1;
 /** so that one call stays short, however many tenants wait */
 const max_tenants_per_call = 32;
 

@@ -66,11 +66,7 @@ function mustPrecede(draft: Draft): string | null {
 }
 
 /** The arrays of the call. The optimistic path takes no effects, and only the limited accounts that are to be looked up. */
-function encodeBatch(
-  commands: BatchCommand[],
-  limited: WorstEffect[],
-  with_effects: boolean,
-): (string | null)[] {
+function encodeBatch(commands: BatchCommand[], limited: WorstEffect[], with_effects: boolean): BatchArrays {
   const arrays = new BatchArrays();
   const numbers = new Map(limited.map((each, index) => [each.account.id, index + 1]));
   commands.forEach((command, index) => {
@@ -128,7 +124,7 @@ function encodeBatch(
     arrays.limited_worst_outs.add(each.out);
     arrays.limited_worst_ins.add(each.in);
   }
-  return arrays.all().map((array) => array.text());
+  return arrays;
 }
 
 /** What a wrong guess of the optimistic path violates; the exact path then says which command it was. */
@@ -242,46 +238,83 @@ function nullIfGuessedWrong(error: unknown): null {
   throw error;
 }
 
+/** The arrays of ledger.post_batches after the first six, in its order. */
+const shared_arrays = [
+  'key_hashes',
+  'request_hashes',
+  'event_ids',
+  'types',
+  'subject_ids',
+  'data',
+  'actor_ids',
+  'request_ids',
+  'effective_ats',
+  'reference_hashes',
+  'target_expires_ats',
+  'entry_commands',
+  'entry_ordinals',
+  'entry_account_ids',
+  'entry_layers',
+  'entry_directions',
+  'entry_amounts',
+  'entry_effective_ats',
+  'entry_expires_ats',
+  'pair_commands',
+  'pair_hashes',
+  'limited_ids',
+  'limited_debit_normals',
+  'limited_available_mins',
+  'limited_posted_maxs',
+  'limited_worst_outs',
+  'limited_worst_ins',
+] as const;
+
 const post_batches: Query = {
   name: 'batches_post',
-  text: 'select state, first_position, recorded_at, limited_balances from ledger.post_batches($1)',
-  parameters: ['batches'],
+  text: `select state, first_position, recorded_at, limited_balances from ledger.post_batches(${[
+    ...['uuid[]', 'bigint[]', 'bigint[]', 'timestamptz[]', 'integer[]', 'integer[]'],
+    ...shared_arrays.map((name) => new BatchArrays()[name].type),
+  ]
+    .map((type, index) => `$${index + 1}::${type}`)
+    .join(', ')})`,
+  parameters: [],
 };
 
 /**
- * Batches of several tenants in one call: one commit for all. Null for a batch that is to be posted alone, because something about it is
- * not plain or not certain. None of them is atomic or a dry run.
+ * Plain batches of several tenants in one call: one commit for all. Null for a batch that is to be posted alone, because something about
+ * it is not certain. None of them is atomic, a dry run, or has answers or targets.
  */
 export async function postBatches(
   database: Database,
   balances: LimitedBalances,
   batches: Batch[],
 ): Promise<Map<Batch, BatchResult | null>> {
+  const results = new Map<Batch, BatchResult | null>(batches.map((batch) => [batch, null]));
   const attempts = batches
     .map((batch) => attempt(balances, batch))
     .filter((each) => each !== null)
     .sort((a, b) => (a.batch.tenant_id < b.batch.tenant_id ? -1 : 1));
-  const text = attempts
-    .map(({ batch, unknown, relied_on }) =>
-      [
-        batch.tenant_id,
-        batch.accounts_position,
-        relied_on?.position ?? '',
-        relied_on?.recorded_at ?? '',
-        ...encodeBatch(batch.commands, unknown, false).map((array) => array ?? ''),
-      ].join('\u001d'),
-    )
-    .join('\u001c');
-  const results = new Map<Batch, BatchResult | null>(batches.map((batch) => [batch, null]));
-  const rows =
-    attempts.length === 0
-      ? null
-      : await database
-          .call(post_batches, { batches: text }, OptimisticResultSchema)
-          .catch(nullIfGuessedWrong);
+  if (attempts.length === 0) return results;
+  const commands = attempts.flatMap(({ batch }) => batch.commands);
+  const arrays = encodeBatch(
+    commands,
+    attempts.flatMap(({ unknown }) => unknown),
+    false,
+  );
+  const rows = await database
+    .callWith(post_batches, [
+      attempts.map(({ batch }) => batch.tenant_id),
+      attempts.map(({ batch }) => batch.accounts_position),
+      attempts.map(({ relied_on }) => relied_on?.position ?? null),
+      attempts.map(({ relied_on }) => relied_on?.recorded_at ?? null),
+      attempts.map(({ batch }) => batch.commands.length),
+      attempts.map(({ unknown }) => unknown.length),
+      ...shared_arrays.map((name) => arrays[name].text()),
+    ])
+    .catch(nullIfGuessedWrong);
   attempts.forEach((attempted, index) => {
-    const row = rows?.[index];
-    if (row === undefined) return;
+    if (rows === null) return;
+    const row = OptimisticResultSchema.parse(rows[index]);
     learn(balances, attempted, row);
     if (row.state === 'posted') results.set(attempted.batch, { ...no_outcomes, ...row });
   });
@@ -293,7 +326,7 @@ async function call(
   batch: Batch,
   relied_on: { position: number; recorded_at: string } | null,
   exact: boolean,
-  arrays: (string | null)[],
+  arrays: BatchArrays,
 ): Promise<BatchResult> {
   const [row] = await database.callWith(post_transactions, [
     batch.tenant_id,
@@ -303,7 +336,7 @@ async function call(
     exact,
     batch.atomic,
     batch.dry_run,
-    ...arrays,
+    ...arrays.all().map((array) => array.text()),
   ]);
   return BatchResultSchema.parse(row);
 }

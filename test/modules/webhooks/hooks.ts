@@ -56,7 +56,7 @@ export const ProblemSchema = z.looseObject({
   errors: z.array(z.looseObject({ pointer: z.string(), code: z.string() })).optional(),
 });
 
-export async function aClient(server: TestServer): Promise<Client & { tenant_id: string }> {
+export async function aClient(server: Pick<TestServer, 'client'>): Promise<Client & { tenant_id: string }> {
   const tenant = await aTenant();
   return Object.assign(server.client(tenant.api_key), { tenant_id: tenant.id });
 }

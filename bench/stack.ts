@@ -177,7 +177,7 @@ export async function ready(port: number, server: ChildProcess): Promise<void> {
   throw new Error(`the server was not ready within ${ready_timeout_ms} ms`);
 }
 
-export async function stopProcess(child: ChildProcess): Promise<void> {
+async function stopProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, 'exit');
   child.kill('SIGTERM');

@@ -221,7 +221,7 @@ function decideParsedItem(
 }
 
 /** Stored under its key: what was evaluated against the ledger. */
-export function isSticky(refused: Refusal): boolean {
+function isSticky(refused: Refusal): boolean {
   return (refused.status === 409 || refused.status === 422) && !refused.code.startsWith('idempotency_key_');
 }
 

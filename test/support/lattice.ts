@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, onTestFailed, onTestFinished } from 'vitest';
 import { isPostmaster, readPidFile } from '../../src/embedded/postmaster.ts';
 import { root } from './source.ts';
 import { waitFor } from './wait.ts';
@@ -38,6 +38,9 @@ export function spawnLattice(words: string[], environment: Record<string, string
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
   });
   const running = watch(child);
+  onTestFailed(() => {
+    console.error(`lattice ${words.join(' ')} wrote:\n${running.output()}`);
+  });
   onTestFinished(async () => {
     running.signal('SIGKILL');
     await running.ended;

@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** The long form of the fault tests; `npm test` runs one round of each. */
+/** The long form of the tests that kill, crowd and improvise; `npm test` runs one round of each. */
 export default defineConfig({
   test: {
-    include: ['test/faults/**/*.test.ts'],
+    include: ['test/faults/**/*.test.ts', 'test/model/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     provide: { fault_rounds: 25 },
     pool: 'forks',

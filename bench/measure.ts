@@ -119,7 +119,7 @@ async function watch(stack: Stack, program: string, spec: LoadSpec | ReferenceSp
 }
 
 /** Waits until what the run has set in motion behind its answers (projections, checkpoints) is done, so that the next run is not slowed by it. */
-export async function settle(stack: Stack): Promise<void> {
+async function settle(stack: Stack): Promise<void> {
   const busy = () => cpuSeconds(stack.server_pid) + cpuSecondsOfFamily(stack.postgres_pid);
   const deadline = performance.now() + 120_000;
   for (let quiet = 0; quiet < 3 && performance.now() < deadline; ) {

@@ -7,7 +7,7 @@ const TenantTrafficSchema = z.object({
   accounts: z.int(),
 });
 
-export const TrafficSchema = z.discriminatedUnion('kind', [
+const TrafficSchema = z.discriminatedUnion('kind', [
   /** opens the accounts of each tenant and its hot account */
   z.object({ kind: z.literal('accounts'), tenants: z.array(TenantTrafficSchema) }),
   /** one transaction a request */

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { Database, platform_tenant_id, queries, system_actor_id } from '../src/db.ts';
@@ -138,7 +139,7 @@ async function startServer(
   if (!existsSync(signing_keys)) makeSigningKeys(signing_keys);
   const server = spawn(process.execPath, ['src/main.ts', 'start'], {
     cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,
       NODE_ENV: 'production',
@@ -151,6 +152,11 @@ async function startServer(
       // The only thing that is switched off: a limit on the rate would be what is measured.
       RATE_LIMIT_PER_SECOND: '0',
     },
+  });
+  if (server.stdout === null) throw new Error('the server has no output');
+  // What it logs from `warn` on explains a run that fails; the steps of its start are of no interest.
+  createInterface(server.stdout).on('line', (line) => {
+    if (line.startsWith('{')) console.error(line.slice(0, 2_000));
   });
   await ready(port, server);
   return { server, port };
@@ -175,7 +181,7 @@ export async function ready(port: number, server: ChildProcess): Promise<void> {
   throw new Error(`the server was not ready within ${ready_timeout_ms} ms`);
 }
 
-export async function stopProcess(child: ChildProcess): Promise<void> {
+async function stopProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, 'exit');
   child.kill('SIGTERM');

@@ -17,13 +17,13 @@ export interface Requests {
 export const hot_account = 'accounts:hot00';
 
 /** Every second account has limits on both sides, far enough away that nothing is refused and near enough to be checked. */
-export const limits = { available_min: '-1000000000000', posted_max: '1000000000000' };
+const limits = { available_min: '-1000000000000', posted_max: '1000000000000' };
 
-export function accountCode(number: number): string {
+function accountCode(number: number): string {
   return `accounts:${String(number).padStart(5, '0')}`;
 }
 
-export function accountBody(code: string, limited: boolean): string {
+function accountBody(code: string, limited: boolean): string {
   return JSON.stringify({ code, type: 'liability', currency: 'EUR', ...(limited ? { limits } : {}) });
 }
 

@@ -65,6 +65,11 @@ create function access.find_api_key(p_key_id uuid)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function access.find_api_key to lattice_app;
 
+create function access.take_stream_ticket(p_tenant_id uuid, p_secret_hash bytea, p_target text)
+  returns TABLE(key_id uuid)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function access.take_stream_ticket to lattice_app;
+
 create schema lattice;
 grant usage on schema lattice to lattice_app;
 grant usage on schema lattice to lattice_read;
@@ -209,6 +214,7 @@ CREATE INDEX entry_account_idx ON ONLY ledger.entry USING btree (tenant_id, acco
 CREATE INDEX entry_dated_idx ON ONLY ledger.entry USING btree (tenant_id, account_id, "position") WHERE ((effective_at <> recorded_at) OR (expires_at IS NOT NULL));
 alter table ledger.entry enable row level security;
 alter table ledger.entry force row level security;
+create policy batch_wall on ledger.entry as permissive for insert using ; -- with check (tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting('app.batch_tenant_ids'::text, true), ''::text))::uuid[] AS "nullif"), '{}'::uuid[])))
 create policy tenant_wall on ledger.entry as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
 grant insert, select on ledger.entry to lattice_app;
 grant select on ledger.entry to lattice_read;
@@ -235,6 +241,7 @@ create table ledger.metadata_pair (
 );
 alter table ledger.metadata_pair enable row level security;
 alter table ledger.metadata_pair force row level security;
+create policy batch_wall on ledger.metadata_pair as permissive for insert using ; -- with check (tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting('app.batch_tenant_ids'::text, true), ''::text))::uuid[] AS "nullif"), '{}'::uuid[])))
 create policy tenant_wall on ledger.metadata_pair as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
 grant insert, select on ledger.metadata_pair to lattice_app;
 grant select on ledger.metadata_pair to lattice_read;
@@ -248,6 +255,7 @@ create table ledger.reference (
 );
 alter table ledger.reference enable row level security;
 alter table ledger.reference force row level security;
+create policy batch_wall on ledger.reference as permissive for insert using ; -- with check (tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting('app.batch_tenant_ids'::text, true), ''::text))::uuid[] AS "nullif"), '{}'::uuid[])))
 create policy tenant_wall on ledger.reference as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
 grant insert, select on ledger.reference to lattice_app;
 grant select on ledger.reference to lattice_read;
@@ -338,10 +346,20 @@ create function ledger.list_transactions(p_tenant_id uuid, p_limit integer, p_be
   language plpgsql volatile set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
 grant execute on function ledger.list_transactions to lattice_app;
 
+create function ledger.post_batches(p_tenant_ids uuid[], p_accounts_positions bigint[], p_balances_positions bigint[], p_balances_ats timestamp with time zone[], p_command_counts integer[], p_limited_counts integer[], p_key_hashes uuid[], p_request_hashes uuid[], p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text, p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[])
+  returns TABLE(state text, first_position bigint, recorded_at timestamp with time zone, limited_balances numeric[])
+  language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function ledger.post_batches to lattice_app;
+
 create function ledger.post_transactions(p_tenant_id uuid, p_accounts_position bigint, p_balances_position bigint, p_balances_at timestamp with time zone, p_exact boolean, p_atomic boolean, p_dry_run boolean, p_key_hashes uuid[], p_request_hashes uuid[], p_answer_statuses smallint[], p_answers text, p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text, p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_target_ids uuid[], p_target_numbers integer[], p_target_kinds text[], p_target_finals boolean[], p_target_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[], p_effect_commands integer[], p_effect_limiteds integer[], p_effect_availables numeric[], p_effect_posteds numeric[], p_effect_checkeds boolean[], OUT state text, OUT first_position bigint, OUT recorded_at timestamp with time zone, OUT positions bigint[], OUT outcomes text[], OUT outcome_account_ids uuid[], OUT outcome_balances numeric[], OUT outcome_transaction_ids uuid[], OUT limited_balances numeric[])
   returns record
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.post_transactions to lattice_app;
+
+create function ledger.posting_head(p_tenant_id uuid, OUT "position" bigint, OUT recorded_at timestamp with time zone, OUT accounts_position bigint, OUT halted boolean)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function ledger.posting_head to lattice_app;
 
 create function ledger.prove(p_tenant_id uuid, OUT "position" bigint, OUT balances_position bigint, OUT entry_count bigint, OUT currencies json, OUT difference_count bigint, OUT differences json)
   returns record
@@ -412,6 +430,7 @@ create table log.event (
 CREATE INDEX event_subject_idx ON ONLY log.event USING btree (tenant_id, subject_id, "position");
 alter table log.event enable row level security;
 alter table log.event force row level security;
+create policy batch_wall on log.event as permissive for insert using ; -- with check (tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting('app.batch_tenant_ids'::text, true), ''::text))::uuid[] AS "nullif"), '{}'::uuid[])))
 create policy tenant_wall on log.event as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
 grant insert, select on log.event to lattice_app;
 grant select on log.event to lattice_read;
@@ -428,6 +447,7 @@ create table log.idempotency_key (
 );
 alter table log.idempotency_key enable row level security;
 alter table log.idempotency_key force row level security;
+create policy batch_wall on log.idempotency_key as permissive for insert using ; -- with check (tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting('app.batch_tenant_ids'::text, true), ''::text))::uuid[] AS "nullif"), '{}'::uuid[])))
 create policy tenant_wall on log.idempotency_key as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
 grant insert, select on log.idempotency_key to lattice_app;
 
@@ -461,6 +481,11 @@ create function log.find_answers(p_tenant_id uuid, p_key_hashes uuid[])
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.find_answers to lattice_app;
 
+create function log.find_bounds(p_tenant_id uuid, OUT first_position bigint, OUT head_position bigint)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.find_bounds to lattice_app;
+
 create function log.find_event(p_tenant_id uuid, p_position bigint)
   returns TABLE(subject_id uuid, "position" bigint, data json, effective_at timestamp with time zone, recorded_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
@@ -476,6 +501,16 @@ create function log.list_consumers(p_tenant_id uuid)
   returns TABLE(name text, "position" bigint, head_position bigint, behind_since timestamp with time zone, moved_at timestamp with time zone, attempts integer, next_attempt_at timestamp with time zone, parked_at timestamp with time zone, reason text, read_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.list_consumers to lattice_app;
+
+create function log.list_events(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_since timestamp with time zone, p_limit integer, p_types text[], p_subject_id uuid)
+  returns TABLE("position" bigint, id uuid, type text, subject_id uuid, data json, actor_id uuid, request_id text, occurred_at timestamp with time zone, recorded_at timestamp with time zone)
+  language plpgsql volatile set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function log.list_events to lattice_app;
+
+create function log.list_heads(p_tenant_ids uuid[])
+  returns TABLE(tenant_id uuid, head_position bigint)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.list_heads to lattice_app;
 
 create function log.list_lagging(p_tenant_ids uuid[], p_consumers text[])
   returns TABLE(tenant_id uuid, name text, "position" bigint, head_position bigint, is_parked boolean)
@@ -755,3 +790,147 @@ alter table tenants.tenant force row level security;
 create policy tenant_wall on tenants.tenant as permissive for all using ((tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) OR (( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif") = '00000000-0000-7000-8000-000000000000'::uuid));
 grant insert, select, update on tenants.tenant to lattice_app;
 grant select (tenant_id, slug, name, mode, status, template, currency, owner_key_id, opening_assets, created_at, updated_at) on tenants.tenant to lattice_read;
+
+create schema webhooks;
+grant usage on schema webhooks to lattice_app;
+grant usage on schema webhooks to lattice_read;
+
+create table webhooks.attempt (
+  tenant_id uuid not null,
+  delivery_id uuid not null,
+  number integer not null,
+  started_at timestamp with time zone not null,
+  duration_ms integer not null,
+  status_code smallint,
+  fault text,
+  detail text,
+  answer text,
+  constraint attempt_pkey PRIMARY KEY (tenant_id, delivery_id, number),
+  constraint attempt_number_positive CHECK ((number > 0))
+);
+alter table webhooks.attempt enable row level security;
+alter table webhooks.attempt force row level security;
+create policy tenant_wall on webhooks.attempt as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant insert, select on webhooks.attempt to lattice_app;
+grant select on webhooks.attempt to lattice_read;
+
+create table webhooks.delivery (
+  tenant_id uuid not null,
+  id uuid not null,
+  endpoint_id uuid not null,
+  "position" bigint not null,
+  recorded_at timestamp with time zone not null,
+  event_id uuid not null,
+  type text not null,
+  origin text not null,
+  status text not null,
+  attempts integer not null,
+  due_at timestamp with time zone not null,
+  leased_by uuid,
+  leased_until timestamp with time zone,
+  created_at timestamp with time zone not null,
+  finished_at timestamp with time zone,
+  constraint delivery_pkey PRIMARY KEY (tenant_id, id),
+  constraint delivery_finished_told CHECK (((status = 'pending'::text) = (finished_at IS NULL))),
+  constraint delivery_origin_known CHECK ((origin = ANY (ARRAY['log'::text, 'redelivery'::text, 'replay'::text]))),
+  constraint delivery_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text])))
+) with (fillfactor=80);
+CREATE INDEX delivery_due_idx ON webhooks.delivery USING btree (tenant_id, endpoint_id, due_at, "position") WHERE (status = 'pending'::text);
+CREATE INDEX delivery_endpoint_idx ON webhooks.delivery USING btree (tenant_id, endpoint_id, id);
+alter table webhooks.delivery enable row level security;
+alter table webhooks.delivery force row level security;
+create policy tenant_wall on webhooks.delivery as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant insert, select, update on webhooks.delivery to lattice_app;
+grant select on webhooks.delivery to lattice_read;
+
+create table webhooks.endpoint (
+  tenant_id uuid not null,
+  id uuid not null,
+  url text not null,
+  description text,
+  types text[],
+  ordering text not null,
+  format text not null,
+  from_position bigint not null,
+  status text not null,
+  disabled_at timestamp with time zone,
+  disabled_reason text,
+  disabled_position bigint,
+  failing_since timestamp with time zone,
+  resting_until timestamp with time zone,
+  leased_by uuid,
+  leased_until timestamp with time zone,
+  created_at timestamp with time zone not null,
+  updated_at timestamp with time zone not null,
+  constraint endpoint_pkey PRIMARY KEY (tenant_id, id),
+  constraint endpoint_disabled_told CHECK ((((status = 'disabled'::text) = (disabled_at IS NOT NULL)) AND ((status = 'disabled'::text) = (disabled_reason IS NOT NULL)))),
+  constraint endpoint_format_known CHECK ((format = ANY (ARRAY['event'::text, 'cloudevents'::text]))),
+  constraint endpoint_ordering_known CHECK ((ordering = ANY (ARRAY['parallel'::text, 'ordered'::text]))),
+  constraint endpoint_status_known CHECK ((status = ANY (ARRAY['enabled'::text, 'disabled'::text]))),
+  constraint endpoint_types_some CHECK ((cardinality(types) > 0))
+);
+alter table webhooks.endpoint enable row level security;
+alter table webhooks.endpoint force row level security;
+create policy tenant_wall on webhooks.endpoint as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant insert, select, update on webhooks.endpoint to lattice_app;
+grant select on webhooks.endpoint to lattice_read;
+
+create table webhooks.signing_secret (
+  tenant_id uuid not null,
+  endpoint_id uuid not null,
+  id uuid not null,
+  algorithm text not null,
+  sealed bytea not null,
+  public_key text,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  constraint signing_secret_pkey PRIMARY KEY (tenant_id, endpoint_id, id),
+  constraint signing_secret_of_endpoint FOREIGN KEY (tenant_id, endpoint_id) REFERENCES webhooks.endpoint(tenant_id, id),
+  constraint signing_secret_algorithm_known CHECK ((algorithm = ANY (ARRAY['hmac'::text, 'ed25519'::text]))),
+  constraint signing_secret_public_key_given CHECK (((algorithm = 'ed25519'::text) = (public_key IS NOT NULL)))
+);
+alter table webhooks.signing_secret enable row level security;
+alter table webhooks.signing_secret force row level security;
+create policy tenant_wall on webhooks.signing_secret as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant insert, select, update on webhooks.signing_secret to lattice_app;
+
+create function webhooks.claim_deliveries(p_tenant_id uuid, p_caller uuid, p_lease_ms integer, p_endpoint_ids uuid[], p_rooms integer[], p_other_room integer, p_limit integer)
+  returns TABLE(id uuid, endpoint_id uuid, "position" bigint, recorded_at timestamp with time zone, attempts integer, created_at timestamp with time zone)
+  language plpgsql volatile set enable_seqscan=off set jit=off set search_path=pg_catalog;
+grant execute on function webhooks.claim_deliveries to lattice_app;
+
+create function webhooks.find_events(p_tenant_id uuid, p_positions bigint[], p_recorded_ats timestamp with time zone[])
+  returns TABLE("position" bigint, id uuid, type text, subject_id uuid, data json, actor_id uuid, request_id text, occurred_at timestamp with time zone, recorded_at timestamp with time zone)
+  language plpgsql stable set enable_seqscan=off set jit=off set search_path=pg_catalog;
+grant execute on function webhooks.find_events to lattice_app;
+grant execute on function webhooks.find_events to lattice_read;
+
+create function webhooks.list_due(p_tenant_ids uuid[])
+  returns TABLE(tenant_id uuid, due_in_ms integer)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function webhooks.list_due to lattice_app;
+
+create function webhooks.new_id()
+  returns uuid
+  language sql volatile set search_path=pg_catalog;
+grant execute on function webhooks.new_id to lattice_app;
+
+create function webhooks.queue_deliveries(p_tenant_id uuid, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function webhooks.queue_deliveries to lattice_app;
+
+create function webhooks.record_attempts(p_tenant_id uuid, p_caller uuid, p_ids uuid[], p_numbers integer[], p_statuses text[], p_due_ats timestamp with time zone[], p_started_ats timestamp with time zone[], p_durations_ms integer[], p_status_codes smallint[], p_faults text[], p_details text[], p_answers text[], p_released uuid[], p_endpoint_ids uuid[], p_failing boolean[], p_resting_untils timestamp with time zone[], p_idle boolean[], p_failing_before timestamp with time zone)
+  returns TABLE(endpoint_id uuid)
+  language plpgsql volatile set enable_seqscan=off set jit=off set search_path=pg_catalog;
+grant execute on function webhooks.record_attempts to lattice_app;
+
+create function webhooks.renew_leases(p_tenant_ids uuid[], p_ids uuid[], p_endpoint_ids uuid[], p_caller uuid, p_lease_ms integer)
+  returns void
+  language plpgsql volatile set enable_seqscan=off set search_path=pg_catalog;
+grant execute on function webhooks.renew_leases to lattice_app;
+
+create function webhooks.replay_range(p_tenant_id uuid, p_endpoint_id uuid, p_after bigint, p_up_to bigint)
+  returns integer
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function webhooks.replay_range to lattice_app;

@@ -8,6 +8,24 @@ const database_url = z
   .regex(/^postgres(ql)?:\/\//, 'a connection string begins with postgres://')
   .optional();
 
+/** `host:port` or `host:*`, separated by commas; an IPv6 address stands in brackets. */
+function readAllowed(
+  text: string,
+  context: z.RefinementCtx<string>,
+): { host: string; port: number | null }[] {
+  const entries = text.split(',').filter((entry) => entry.trim() !== '');
+  return entries.flatMap((entry) => {
+    const [, bracketed, plain, port_text] =
+      /^(?:\[([0-9a-f:.]+)\]|([^:[\]/]+)):(\*|[0-9]{1,5})$/i.exec(entry.trim()) ?? [];
+    const host = bracketed ?? plain;
+    if (host === undefined || port_text === undefined) {
+      context.addIssue({ code: 'custom', message: `expected host:port or host:*, not ${entry}` });
+      return [];
+    }
+    return [{ host: host.toLowerCase(), port: port_text === '*' ? null : Number(port_text) }];
+  });
+}
+
 const EnvironmentSchema = z
   .object({
     NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
@@ -34,8 +52,18 @@ const EnvironmentSchema = z
     LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
     /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
     RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(50_000),
+    /** streams that one key may have open in one process, and that one process may have open */
+    STREAMS_PER_KEY: z.coerce.number().int().min(1).default(1_000),
+    STREAMS_PER_PROCESS: z.coerce.number().int().min(1).default(12_000),
     /** what /metrics asks for as a bearer token; without it only the machine itself may look */
     METRICS_TOKEN: z.string().min(16).optional(),
+    /** 32 bytes in base64 that signing secrets of webhooks are kept with; without it production has no webhooks, and elsewhere one is made */
+    WEBHOOK_SECRET_KEY: z
+      .base64()
+      .refine((text) => Buffer.from(text, 'base64').length === 32, 'expected 32 bytes in base64')
+      .optional(),
+    /** what may be called although it is not public or not https: `127.0.0.1:*,hooks.internal:8443` */
+    OUTBOUND_ALLOW: z.string().default('').transform(readAllowed),
   })
   .transform(({ LOG_LEVEL, ...given }) => ({
     ...given,

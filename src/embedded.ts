@@ -16,10 +16,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { z } from 'zod';
-import { queries } from './db.ts';
 import { type Binaries, findBinaries, findOsUser, type OsUser } from './embedded/binaries.ts';
-import { admin, createCluster } from './embedded/cluster.ts';
+import { createCluster } from './embedded/cluster.ts';
+import { connect, createDatabase, takeGuard } from './embedded/guard.ts';
 import {
   freePort,
   hasPidFile,
@@ -32,14 +31,8 @@ import {
   startPostmaster,
   stopPostmaster,
 } from './embedded/postmaster.ts';
-import { database, readSecrets, type Secrets, urls } from './embedded/secrets.ts';
+import { readSecrets, type Secrets, urls } from './embedded/secrets.ts';
 import type { Logger } from './log.ts';
-
-const sql = queries(import.meta.url, 'guard_acquire', 'guard_holder', 'database_exists');
-
-const AcquiredSchema = z.object({ acquired: z.boolean() });
-const HolderSchema = z.object({ name: z.string() });
-const ExistsSchema = z.object({ exists: z.boolean() });
 
 const poll_ms = 10;
 /** A socket's path must fit into sockaddr_un, 104 bytes on macOS, together with the file's name `.s.PGSQL.65535.lock`. */
@@ -48,11 +41,10 @@ const socket_directory_length_max = 80;
 const answer_timeout_ms = 60_000;
 /** A postmaster writes its number into its file within this time after it has made the file. */
 const unfinished_pid_file_ms = 500;
-/** The connection of a killed process takes a moment to end. */
-const guard_timeout_ms = 1_000;
 /** A Postgres that dies again and again is not started for ever. */
 const crash_series_ms = 60_000;
 const crash_series_max = 10;
+const crash_pause_ms = 200;
 
 export interface Embedded {
   /** as `lattice_app`, through the Unix socket */
@@ -201,7 +193,21 @@ async function adoptable(cluster: Cluster): Promise<Postmaster | null> {
   }
 }
 
-async function start(cluster: Cluster, port: number): Promise<Postmaster> {
+/** A port that was asked for is taken. */
+class PortTaken extends Error {}
+
+/** The process reaches Postgres by the socket that has this port in its name, so the loopback's may be lost to somebody meanwhile. */
+async function startAgain(cluster: Cluster, port: number): Promise<Postmaster> {
+  try {
+    return await start(cluster, port);
+  } catch (error) {
+    if (!(error instanceof PortTaken)) throw error;
+    cluster.logger.warn({ port }, 'the port is taken; PostgreSQL listens on its socket only');
+    return start(cluster, port, false);
+  }
+}
+
+async function start(cluster: Cluster, port: number, on_loopback = true): Promise<Postmaster> {
   const deadline = performance.now() + answer_timeout_ms;
   for (;;) {
     // The directory is ours alone, and no postmaster runs: a socket that is left in it belongs to nobody.
@@ -210,12 +216,16 @@ async function start(cluster: Cluster, port: number): Promise<Postmaster> {
     }
     const chosen = port === 0 ? await freePort() : port;
     try {
-      return await startPostmaster(cluster.binaries, cluster.user, { ...cluster, port: chosen });
+      return await startPostmaster(cluster.binaries, cluster.user, {
+        ...cluster,
+        port: chosen,
+        on_loopback,
+      });
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
       const is_taken = /could not bind|Address already in use/i.test(error.log);
       if (is_taken && port !== 0) {
-        throw new Error(
+        throw new PortTaken(
           `port ${port} for the embedded PostgreSQL is taken: set LATTICE_POSTGRES_PORT to another, or to 0 for any`,
           { cause: error },
         );
@@ -235,18 +245,27 @@ async function supervise(
 ): Promise<Embedded> {
   let running = first;
   let is_stopping = false;
+  let recovering = Promise.resolve();
   let crashes: number[] = [];
 
   const recover = async () => {
-    cluster.logger.error({ pid: running.pid }, 'PostgreSQL ended by itself and is started again');
-    crashes = crashes.filter((at) => at > performance.now() - crash_series_ms).concat(performance.now());
-    if (crashes.length > crash_series_max) throw new Error('PostgreSQL keeps ending by itself');
-    running = (await adoptable(cluster)) ?? (await start(cluster, running.port));
-    guard = await takeGuard(cluster, running, onGuardLost);
-    cluster.logger.info({ pid: running.pid }, 'PostgreSQL is back');
+    while (!is_stopping) {
+      crashes = crashes.filter((at) => at > performance.now() - crash_series_ms).concat(performance.now());
+      if (crashes.length > crash_series_max) throw new Error('PostgreSQL keeps ending by itself');
+      cluster.logger.error({ pid: running.pid }, 'PostgreSQL ended by itself and is started again');
+      try {
+        running = (await adoptable(cluster)) ?? (await startAgain(cluster, running.port));
+        guard = await takeGuard(cluster, running, onGuardLost);
+        cluster.logger.info({ pid: running.pid }, 'PostgreSQL is back');
+        return;
+      } catch (error) {
+        cluster.logger.error({ error: String(error) }, 'PostgreSQL did not come back');
+      }
+      await delay(crash_pause_ms);
+    }
   };
   const onGuardLost = () => {
-    if (!is_stopping) recover().catch(options.onLost);
+    if (!is_stopping) recovering = recover().catch(options.onLost);
   };
 
   let guard = await takeGuard(cluster, running, onGuardLost);
@@ -265,6 +284,7 @@ async function supervise(
     adopted: options.adopted,
     stop: async () => {
       is_stopping = true;
+      await recovering;
       await stopPostmaster(running.pid);
     },
     abandon: () => {
@@ -272,57 +292,4 @@ async function supervise(
       signal(running.pid, 'SIGINT');
     },
   };
-}
-
-/** One Lattice per cluster: the guard is an advisory lock, so that a killed process holds nothing. Tells when its connection is lost. */
-async function takeGuard(cluster: Cluster, running: Postmaster, onLost: () => void): Promise<pg.Client> {
-  const client = await connect(cluster, running, `lattice guard ${process.pid}`);
-  const deadline = performance.now() + guard_timeout_ms;
-  for (;;) {
-    const [acquired] = (await client.query(sql.guard_acquire.text)).rows;
-    if (AcquiredSchema.parse(acquired).acquired) break;
-    if (performance.now() > deadline) {
-      const [holder] = (await client.query(sql.guard_holder.text)).rows;
-      await client.end();
-      const process_id = HolderSchema.parse(holder ?? { name: '' }).name.replace('lattice guard ', '');
-      throw new Error(
-        `another Lattice (process ${process_id}) runs on ${cluster.directory}: stop it, or set LATTICE_DATA_DIR to another directory`,
-      );
-    }
-    await delay(poll_ms);
-  }
-  client.once('end', onLost);
-  return client;
-}
-
-/** Roles with passwords, and the database last: when it is there, all is there. */
-async function createDatabase(cluster: Cluster, client: pg.Client): Promise<void> {
-  const [found] = (await client.query(sql.database_exists.text)).rows;
-  if (ExistsSchema.parse(found).exists) return;
-  await client.query(readFileSync(join(import.meta.dirname, '..', 'sql', 'roles.sql'), 'utf8'));
-  for (const [role, password] of [
-    ['lattice_owner', cluster.secrets.owner_password],
-    ['lattice_app', cluster.secrets.app_password],
-    ['lattice_read', cluster.secrets.read_password],
-  ] as const) {
-    await client.query(`alter role ${role} password ${pg.escapeLiteral(password)}`);
-  }
-  await client.query(`create database ${database} owner lattice_owner`);
-}
-
-async function connect(cluster: Cluster, running: Postmaster, application_name: string): Promise<pg.Client> {
-  const client = new pg.Client({
-    host: running.socket_directory,
-    port: running.port,
-    user: admin,
-    password: cluster.secrets.admin_password,
-    database: 'postgres',
-    application_name,
-    connectionTimeoutMillis: 5_000,
-    keepAlive: true,
-  });
-  // Every loss also ends the client, and the end is what is listened to.
-  client.on('error', () => {});
-  await client.connect();
-  return client;
 }

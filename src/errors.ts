@@ -45,6 +45,16 @@ const catalogue = {
   last_owner_key: { status: 409, title: 'A tenant keeps at least one owner key' },
   // Consumers and streams of the log
   consumer_not_parked: { status: 409, title: 'The consumer is not parked' },
+  stream_limit_reached: {
+    status: 429,
+    title: 'The API key has as many streams open as it may',
+    retryable: true,
+  },
+  // Webhooks
+  webhooks_not_configured: { status: 503, title: 'Webhooks are not set up here' },
+  webhook_not_enabled: { status: 409, title: 'The webhook endpoint is not enabled' },
+  webhook_not_disabled: { status: 409, title: 'The webhook endpoint is not disabled' },
+  replay_too_long: { status: 422, title: 'A replay has at most 50,000 positions' },
   // Accounts
   account_code_taken: { status: 409, title: 'Another account has this code' },
   account_not_open: { status: 409, title: 'The account is not open' },

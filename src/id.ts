@@ -10,6 +10,7 @@ const prefixes = {
   transaction: 'txn',
   event: 'evt',
   webhook: 'whk',
+  delivery: 'del',
   request: 'req',
 } as const;
 

@@ -28,6 +28,8 @@ export interface Module {
   consumers?: Consumer[];
   /** The answer of a key that was stored without a body: the text that was sent, from the event at `stored.position`. */
   renderStored?: (tenant_id: string, stored: { position: number | null; status: number }) => Promise<string>;
+  /** Calls `onEnd` when a key ceases to open anything; rejects when it does not even now. Answers how to stop watching. */
+  watchKey?: (holder: { tenant_id: string; actor_id: string }, onEnd: () => void) => Promise<() => void>;
   /** begins background work, such as following the log */
   start?: () => Promise<void>;
   /** finishes what is under way; nothing new is taken after this */

@@ -1,33 +1,43 @@
 // The modules in their order: each may import only those above it, through their index.ts.
 import { platform_tenant_id, system_actor_id } from './db.ts';
+import { Outbound } from './jobs/outbound.ts';
 import type { Context, Module } from './module.ts';
 import { accessModule } from './modules/access/index.ts';
-import { ledgerModule, listAccountPositions } from './modules/ledger/index.ts';
-import { logModule } from './modules/log/index.ts';
+import { ledgerModule, listAccountPositions, touchedAccounts } from './modules/ledger/index.ts';
+import { logModule, Streams } from './modules/log/index.ts';
 import { projectionsModule } from './modules/projections/index.ts';
 import { proofsModule } from './modules/proofs/index.ts';
 import { listTenants, tenantsModule } from './modules/tenants/index.ts';
+import { webhooksModule } from './modules/webhooks/index.ts';
 
 export function createModules(context: Context): Module[] {
-  const consumers = () => modules.flatMap((module) => module.consumers ?? []);
-  const modules: Module[] = [
-    tenantsModule(context, consumers),
-    accessModule(context),
-    ledgerModule(context),
-    projectionsModule(context),
-    proofsModule(context),
-  ];
+  const all = (): Module[] => [log, ...modules];
   const platform = { tenant_id: platform_tenant_id, actor_id: system_actor_id, request_id: 'consumers' };
-  // The log shows what all of them say, runs what follows it, and asks the others what it cannot know: which events touch an account,
+  // The log shows what all of them say, runs what follows it, and asks the others what it cannot know: which events touch which accounts,
   // and which tenants there are.
-  const log = logModule(context, {
-    kinds: () => [...log.events, ...modules.flatMap((module) => module.events)],
-    consumers,
+  const options = {
+    kinds: () => all().flatMap((module) => module.events),
+    consumers: () => all().flatMap((module) => module.consumers ?? []),
     accountPositions: listAccountPositions,
-    listTenants: async (page) => {
+    touchedAccounts,
+    listTenants: async (page: { after: string | null; row_limit: number }) => {
       const rows = await context.database.read(platform, (tx) => listTenants(tx, { ...page, status: null }));
       return rows.map(({ id }) => id);
     },
-  });
-  return [log, ...modules];
+  };
+  const streams = new Streams(context, options);
+  const streamPaths = () =>
+    all().flatMap(({ routes }) => routes.flatMap(({ kind, path }) => (kind === 'stream' ? [path] : [])));
+  const { OUTBOUND_ALLOW, NODE_ENV } = context.config;
+  const caller = new Outbound({ allow: OUTBOUND_ALLOW, is_production: NODE_ENV === 'production' });
+  const log = logModule(context, options, streams);
+  const modules: Module[] = [
+    tenantsModule(context, options.consumers),
+    accessModule(context, streams, streamPaths),
+    ledgerModule(context, streams),
+    projectionsModule(context),
+    proofsModule(context),
+    webhooksModule(context, { ...options, caller }),
+  ];
+  return all();
 }

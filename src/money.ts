@@ -1,7 +1,7 @@
 // Amounts: integer minor units, strings on the wire, bigint in arithmetic, numeric(38, 0) in the database. Never a float.
 import { z } from 'zod';
 
-export const max_amount_digits = 38;
+const max_amount_digits = 38;
 const max_amount = 10n ** BigInt(max_amount_digits) - 1n;
 
 /** A positive amount in minor units, as text: `"12345"` is 123.45 EUR. */

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import type { Actor, Tx } from './db.ts';
 import type { ProblemCode } from './errors.ts';
+import type { BeginFeed } from './stream.ts';
 
 export type Method = 'get' | 'post' | 'patch' | 'put' | 'delete';
 
@@ -122,13 +123,20 @@ export interface PostRoute extends Shape {
   ndjson?: true;
 }
 
-export type Route = ReadRoute | CallRoute | WriteRoute | PostRoute;
+/** Answers with server-sent events until one side ends it. The schemas of its responses are those of a message's `data`. */
+export interface StreamRoute extends Shape {
+  kind: 'stream';
+  /** Refuses, or answers what begins to feed the stream. `resume_after` is the client's `Last-Event-ID`. */
+  open(input: Input, resume_after: number | null): Promise<BeginFeed>;
+}
+
+export type Route = ReadRoute | CallRoute | WriteRoute | PostRoute | StreamRoute;
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 
 type Typed<Kind extends Route, Params, Query, Body> = Omit<
   Kind,
-  'kind' | 'params' | 'query' | 'body' | 'handler'
+  'kind' | 'params' | 'query' | 'body' | 'handler' | 'open'
 > & {
   params?: Params;
   query?: Query;
@@ -184,4 +192,18 @@ export function postRoute<
   },
 ): PostRoute {
   return { ...route, kind: 'post' };
+}
+
+export function streamRoute<
+  Params extends z.ZodType | undefined = undefined,
+  Query extends z.ZodType | undefined = undefined,
+>(
+  route: Typed<StreamRoute, Params, Query, undefined> & {
+    open(
+      input: Input<Parsed<Params>, Parsed<Query>, undefined>,
+      resume_after: number | null,
+    ): Promise<BeginFeed>;
+  },
+): StreamRoute {
+  return { ...route, kind: 'stream' };
 }

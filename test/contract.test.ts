@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createUnstartedModules, openApiText } from '../scripts/openapi.ts';
 import { type ProblemCode, problems } from '../src/errors.ts';
-import { createOpenApiDocument, problemCodesOf } from '../src/http/openapi.ts';
+import { createOpenApiDocument, mediaTypeOf, problemCodesOf } from '../src/http/openapi.ts';
 import { Contract, DocumentSchema } from './support/contract.ts';
 import { listFiles, readSource, root } from './support/source.ts';
 import { module_order } from './support/tidy.ts';
@@ -68,15 +68,13 @@ describe('every route', () => {
     },
   );
 
-  test.each(routes)(
-    '$operation_id has schemas that can be checked against',
-    ({ path, method, responses }) => {
-      for (const status of Object.keys(responses)) {
-        const place = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
-        expect(contract.refusal(place, 'not an object')).not.toBeNull();
-      }
-    },
-  );
+  test.each(routes)('$operation_id has schemas that can be checked against', (route) => {
+    const { path, method, responses } = route;
+    for (const status of Object.keys(responses)) {
+      const place = ['paths', path, method, 'responses', status, 'content', mediaTypeOf(route), 'schema'];
+      expect(contract.refusal(place, 'not an object')).not.toBeNull();
+    }
+  });
 });
 
 test('every problem is documented by a route that can answer it', () => {

@@ -83,10 +83,19 @@ test('a function that differs is replaced, whatever its signature was, with the 
   const found = await asSuperuser(
     anything,
     `select oid::regprocedure::text as signature, has_function_privilege('lattice_app', oid, 'execute') as app,
-       has_function_privilege('lattice_read', oid, 'execute') as read, coalesce(proacl::text, '') ~ '[{,]=X' as public
+       has_function_privilege('lattice_read', oid, 'execute') as read, has_function_privilege('public', oid, 'execute') as public
      from pg_proc where proname = 'head' and pronamespace = 'log'::regnamespace`,
   );
   expect(found).toEqual([{ signature: 'log.head(uuid)', app: true, read: true, public: false }]);
+});
+
+test('an older signature of a function does not stay beside the new one', async () => {
+  await asOwner(
+    "create function log.head(p_other integer) returns text language sql as $$ select 'older' $$",
+  );
+  await asOwner("update lattice.function set checksum = 'of an older file' where name = 'log/head.sql'");
+  expect(await migrateHere()).toEqual({ ...nothing, functions: ['log/head.sql'] });
+  expect(await asOwner("select to_regprocedure('log.head(integer)') as found")).toEqual([{ found: null }]);
 });
 
 test('a function that writes is for the process alone', async () => {

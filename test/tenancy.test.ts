@@ -8,6 +8,8 @@ import type { Answer } from './support/client.ts';
 import { asRole, asSuperuser } from './support/database.ts';
 import { anInhabitant, type Inhabitant, nobody } from './support/inhabitant.ts';
 import { startProcess } from './support/process.ts';
+import { TestStream } from './support/stream.ts';
+import { waitFor } from './support/wait.ts';
 
 const routes = createUnstartedModules().flatMap((module) => module.routes);
 const server = await startProcess({ LOG_LEVEL: 'trace' });
@@ -27,7 +29,21 @@ async function ask(
   body: unknown,
 ): Promise<Answer> {
   const sends_body = route.body !== undefined && body !== undefined;
+  if (route.kind === 'stream') return askStream(who, path, named);
   const answer = await who.client.send(route.method.toUpperCase(), path, sends_body ? body : undefined);
+  if (who === ours) exchanges.push({ asked: [path, ...named], answered: bytes(answer) });
+  return answer;
+}
+
+/** What a stream says from the beginning of the log until it is live. */
+async function askStream(who: Inhabitant, path: string, named: string[]): Promise<Answer> {
+  const { api_key } = who.client;
+  const stream = await TestStream.open(server.url + path, { api_key, last_event_id: 0 });
+  if (stream.status === 200) await waitFor('it is live', () => stream.is_live);
+  else await stream.ended;
+  await stream.close();
+  const { status, headers, text } = stream;
+  const answer: Answer = { status, headers, text, body: undefined, as: (schema) => schema.parse(undefined) };
   if (who === ours) exchanges.push({ asked: [path, ...named], answered: bytes(answer) });
   return answer;
 }
@@ -41,7 +57,7 @@ function faceless(text: string, named: string[]): string {
   let rest = text
     .replaceAll(/"instance":"[^"]*"/g, '')
     .replaceAll(/req_[0-9a-z]{26}/g, 'REQUEST')
-    .replaceAll(/^(date|content-length): .*$/gm, '');
+    .replaceAll(/^(date|content-length|retry): .*$/gm, '');
   for (const name of named) rest = rest.replaceAll(name, 'NAME').replaceAll(encodeURIComponent(name), 'NAME');
   return rest;
 }

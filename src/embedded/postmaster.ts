@@ -31,14 +31,24 @@ export interface Postmaster {
 
 /** What postmaster.pid says, whether or not it is true; null without one. Its lines are documented in miscadmin.h. */
 export function readPidFile(pgdata: string): Postmaster | null {
-  const path = join(pgdata, 'postmaster.pid');
-  if (!existsSync(path)) return null;
-  const lines = readFileSync(path, 'utf8')
-    .split('\n')
+  const lines = maybeText(join(pgdata, 'postmaster.pid'))
+    ?.split('\n')
     .map((line) => line.trim());
-  const [pid = '', , , port = '', socket_directory = '', , , status = ''] = lines;
+  const [pid = '', , , port = '', socket_directory = '', , , status = ''] = lines ?? [];
   if (!/^\d+$/.test(pid)) return null;
   return { pid: Number(pid), port: Number(port), socket_directory, status };
+}
+
+/** null when there is no such file, or no longer. */
+function maybeText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) {
+      return null;
+    }
+    throw error;
+  }
 }
 
 /** Whether the process of a postmaster.pid still is a postmaster of this directory, and not a stranger with the same number. */
@@ -64,8 +74,8 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
-  const status = `/proc/${pid}/status`;
-  return !existsSync(status) || !/^State:\s+Z/m.test(readFileSync(status, 'utf8'));
+  const status = maybeText(`/proc/${pid}/status`);
+  return status === null || !/^State:\s+Z/m.test(status);
 }
 
 export class StartError extends Error {
@@ -85,7 +95,15 @@ export class StartError extends Error {
 export async function startPostmaster(
   binaries: Binaries,
   user: OsUser | null,
-  options: { pgdata: string; log_path: string; port: number; socket_directory: string },
+  options: {
+    pgdata: string;
+    log_path: string;
+    /** of the loopback, and in the name of the socket */
+    port: number;
+    socket_directory: string;
+    /** whether to listen on the loopback too */
+    on_loopback: boolean;
+  },
 ): Promise<Postmaster> {
   if (existsSync(options.log_path) && statSync(options.log_path).size > log_size_max_bytes) {
     renameSync(options.log_path, `${options.log_path}.1`);
@@ -100,7 +118,7 @@ export async function startPostmaster(
       '-p',
       String(options.port),
       '-c',
-      'listen_addresses=127.0.0.1',
+      `listen_addresses=${options.on_loopback ? '127.0.0.1' : ''}`,
       '-c',
       `unix_socket_directories=${options.socket_directory}`,
       '-c',

@@ -14,6 +14,7 @@ import { createOpenApiDocument } from './openapi.ts';
 import { Pipeline } from './pipeline.ts';
 import { RateLimiter } from './rate_limit.ts';
 import { type Match, Router } from './router.ts';
+import { EventStreams } from './stream.ts';
 
 export interface AppOptions {
   /** what the database lacks of this version; empty when it is current */
@@ -31,6 +32,13 @@ export function createApp(context: Context, modules: Module[], options: AppOptio
     metrics: new RequestMetrics(metrics),
     rate_limiter: config.RATE_LIMIT_PER_SECOND === 0 ? null : new RateLimiter(config.RATE_LIMIT_PER_SECOND),
     renderStored: storedRenderer(modules),
+    streams: new EventStreams({
+      metrics,
+      draining,
+      per_key: config.STREAMS_PER_KEY,
+      per_process: config.STREAMS_PER_PROCESS,
+      watchKey: keyWatcher(modules),
+    }),
   });
   const readiness = createReadiness(context, options.schemaDifferences);
   const openapi = JSON.stringify(createOpenApiDocument(modules));
@@ -133,4 +141,10 @@ function notFound(): Problem {
 function storedRenderer(modules: Module[]): RenderStored {
   for (const { renderStored } of modules) if (renderStored !== undefined) return renderStored;
   return () => Promise.reject(new Error('no module renders answers from events'));
+}
+
+/** The module that knows what becomes of keys. */
+function keyWatcher(modules: Module[]): NonNullable<Module['watchKey']> {
+  for (const { watchKey } of modules) if (watchKey !== undefined) return watchKey;
+  return () => Promise.reject(new Error('no module watches keys'));
 }

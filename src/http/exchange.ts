@@ -75,6 +75,23 @@ export class Exchange {
     this.#write(status, ['Content-Type', content_type, 'Content-Length', length_bytes], body, encoding, more);
   }
 
+  /** Sends the head of an answer without an end that is known: its end is that of the connection. */
+  beginStream(more: Record<string, string>): void {
+    const { response } = this;
+    this.status = 200;
+    // Chunks would be a second framing around messages, and cost each of them a copy.
+    response.useChunkedEncodingByDefault = false;
+    const headers: string[] = ['Connection', 'close', 'Request-Id', this.request_id];
+    for (let index = 0; index < fixed_headers.length; index += 2) {
+      const [name = '', value = ''] = fixed_headers.slice(index, index + 2);
+      if (more[name] === undefined) headers.push(name, value);
+    }
+    for (const [name, value] of Object.entries(more)) headers.push(name, value);
+    if (this.rate_headers !== null) headers.push(...this.rate_headers);
+    response.writeHead(200, headers);
+    response.flushHeaders();
+  }
+
   #write(
     status: number,
     headers: (string | number)[],

@@ -42,12 +42,15 @@ function isMutation(route: Route): boolean {
   return route.kind === 'write' || route.kind === 'post';
 }
 
+const every_stream: ProblemCode[] = ['stream_limit_reached'];
+
 /** The codes a route can answer: those of every route, those of its kind, its own. */
 export function problemCodesOf(route: Route): ProblemCode[] {
   const codes = [
     ...every_route,
     ...(route.permission === null ? [] : (['forbidden'] as const)),
     ...(isMutation(route) ? every_mutation : []),
+    ...(route.kind === 'stream' ? every_stream : []),
     ...route.problems,
   ];
   return [...new Set(codes)].sort();
@@ -86,7 +89,11 @@ export function createOpenApiDocument(modules: Module[]): OpenAPIObject {
       securitySchemes: {
         api_key: { type: 'http', scheme: 'bearer', bearerFormat: 'lk_live_… or lk_test_…' },
       },
-      parameters: { IdempotencyKey: idempotency_key_parameter, IfMatch: if_match_parameter },
+      parameters: {
+        IdempotencyKey: idempotency_key_parameter,
+        IfMatch: if_match_parameter,
+        LastEventId: last_event_id_parameter,
+      },
       headers: response_headers,
       schemas: components.sorted(),
     },
@@ -111,6 +118,15 @@ const if_match_parameter: ParameterObject = {
   schema: { type: 'string' },
 };
 
+const last_event_id_parameter: ParameterObject = {
+  name: 'Last-Event-ID',
+  in: 'header',
+  required: false,
+  description:
+    'The `id` of the last message that was received; an EventSource sends it by itself when it comes back.',
+  schema: { type: 'string', pattern: '^[0-9]+$' },
+};
+
 const response_headers = {
   RequestId: { description: 'Names this request in support and in logs', schema: { type: 'string' } },
   IdempotentReplayed: {
@@ -127,6 +143,7 @@ function operation(route: Route, components: Components): OperationObject {
     ...parametersOf('query', route.query, components),
   ];
   if (is_mutating) parameters.push({ $ref: '#/components/parameters/IdempotencyKey' });
+  if (route.kind === 'stream') parameters.push({ $ref: '#/components/parameters/LastEventId' });
   if (codes.includes('precondition_failed')) parameters.push({ $ref: '#/components/parameters/IfMatch' });
   return {
     operationId: route.operation_id,
@@ -164,10 +181,15 @@ function answers(route: Route, components: Components, is_mutating: boolean): Re
       {
         description: schema.description ?? 'Done',
         headers,
-        content: { 'application/json': { schema: components.schema(schema, 'output') } },
+        content: { [mediaTypeOf(route)]: { schema: components.schema(schema, 'output') } },
       },
     ]),
   );
+}
+
+/** Of a stream the schema is that of the `data` of a message. */
+export function mediaTypeOf(route: Route): string {
+  return route.kind === 'stream' ? 'text/event-stream' : 'application/json';
 }
 
 /** By status, the union of the problems with that status, told apart by `code`. */

@@ -3,9 +3,9 @@
 import type { Database } from '../db.ts';
 import { Problem } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { authenticate } from '../modules/access/index.ts';
-import type { CallRoute, Permission, Principal, ReadRoute, Reply, Route } from '../route.ts';
-import { presentedKey } from './auth.ts';
+import { authenticate, type Holder, useTicket } from '../modules/access/index.ts';
+import type { CallRoute, Permission, Principal, ReadRoute, Reply, Route, StreamRoute } from '../route.ts';
+import { presentedKey, presentedTicket } from './auth.ts';
 import { ClientGone, no_body } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { parseInput } from './input.ts';
@@ -14,6 +14,7 @@ import { Mutations, type RenderStored } from './mutation.ts';
 import { problem_content_type, renderProblem, toProblem } from './problem.ts';
 import type { RateLimiter } from './rate_limit.ts';
 import { recordRequest } from './request_log.ts';
+import type { EventStreams } from './stream.ts';
 
 /** requests in work at once, of one process; what waits behind them would time out anyway */
 const max_in_flight = 10_000;
@@ -27,6 +28,7 @@ export interface PipelineOptions {
   /** null when off */
   rate_limiter: RateLimiter | null;
   renderStored: RenderStored;
+  streams: EventStreams;
 }
 
 export class Pipeline {
@@ -42,7 +44,8 @@ export class Pipeline {
   async serve(exchange: Exchange, route: Route, params: Record<string, string>): Promise<void> {
     this.#in_flight += 1;
     try {
-      exchange.reply(await this.#reply(exchange, route, params));
+      if (route.kind === 'stream') await this.#stream(exchange, route, params);
+      else exchange.reply(await this.#reply(exchange, route, params));
       recordRequest(exchange, this.#options.logger, this.#options.metrics);
     } catch (error) {
       this.refuse(exchange, error);
@@ -65,18 +68,37 @@ export class Pipeline {
     recordRequest(exchange, logger, metrics, problem.status >= 500 ? error : undefined);
   }
 
-  async #reply(exchange: Exchange, route: Route, params: Record<string, string>): Promise<Reply> {
+  async #reply(
+    exchange: Exchange,
+    route: Exclude<Route, StreamRoute>,
+    params: Record<string, string>,
+  ): Promise<Reply> {
     if (this.#in_flight > max_in_flight) throw overloaded();
-    const principal = await this.#admit(exchange, route.permission);
+    const holder = await authenticate(this.#options.database, presentedKey(exchange.request));
+    const principal = this.#admit(exchange, holder, route.permission);
     return route.kind === 'read' || route.kind === 'call'
       ? this.#read(exchange, route, principal, params)
       : this.#mutations.run(exchange, route, principal, params);
   }
 
-  /** Errors, in order: `unauthenticated`, `tenant_suspended`, `rate_limited`, `forbidden`. */
-  async #admit(exchange: Exchange, permission: Permission | null): Promise<Principal> {
-    const { database, rate_limiter } = this.#options;
-    const holder = await authenticate(database, presentedKey(exchange.request));
+  /** Done when the stream is open: it is no request in work any more. */
+  async #stream(exchange: Exchange, route: StreamRoute, params: Record<string, string>): Promise<void> {
+    const { database, streams } = this.#options;
+    if (this.#in_flight > max_in_flight) throw overloaded();
+    const presented = presentedKey(exchange.request);
+    const ticket = presented === undefined ? presentedTicket(exchange.search) : undefined;
+    const holder =
+      ticket === undefined
+        ? await authenticate(database, presented)
+        : await useTicket(database, ticket, exchange.url);
+    const principal = this.#admit(exchange, holder, route.permission);
+    const input = parseInput(route, exchange, principal, params, no_body);
+    await streams.open(exchange, principal, (resume_after) => route.open(input, resume_after));
+  }
+
+  /** Errors, in order: `rate_limited`, `forbidden`. */
+  #admit(exchange: Exchange, holder: Holder, permission: Permission | null): Principal {
+    const { rate_limiter } = this.#options;
     exchange.holder = holder;
     if (rate_limiter !== null) {
       exchange.rate_headers = rate_limiter.take(holder.actor_id, exchange.started_ms);

@@ -87,9 +87,9 @@ test('--json tells the same for programs', async () => {
   expect(lines.at(-1)).toMatchObject({ ready: true, demo: null });
 });
 
-test('a request under way is answered before the process ends, and meanwhile it is not ready', async () => {
+test('after Ctrl-C a request under way is answered before the process ends, and nobody new is let in', async () => {
   const directory = await aMigratedDirectory();
-  const { url, signal, ended } = await startLattice({ LATTICE_DATA_DIR: directory });
+  const { url, pid, ended } = await startLattice({ LATTICE_DATA_DIR: directory });
   const { hostname, port } = new URL(url);
   const platform = z
     .object({ api_key: z.string() })
@@ -117,7 +117,8 @@ test('a request under way is answered before the process ends, and meanwhile it 
   slow.write(body.slice(0, 10));
   // A connection that was open before stays usable until its request is answered.
   await get(`${url}/livez`, '');
-  signal('SIGTERM');
+  // Ctrl-C: the terminal sends it to the whole group, and Postgres must not be in it.
+  process.kill(-pid, 'SIGINT');
   await waitFor('nobody new is let in', () =>
     fetch(`${url}/readyz`).then(
       async (response) => {

@@ -13,7 +13,7 @@ import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { freePort } from '../../src/embedded/postmaster.ts';
+import { freePort, readPidFile } from '../../src/embedded/postmaster.ts';
 import {
   aDataDirectory,
   lattice,
@@ -89,6 +89,35 @@ test('a Postgres that is killed is started again, and the same process is ready 
   expect(output()).toContain('PostgreSQL ended by itself and is started again');
   const me = await fetch(`${url}/v1/me`, { headers: { Authorization: `Bearer ${platformKey(directory)}` } });
   expect(me.status).toBe(200);
+});
+
+test('a Postgres whose port was taken while it was down is reached by its socket', async () => {
+  const directory = await aMigratedDirectory();
+  const { url, signal, output } = await startLattice({ LATTICE_DATA_DIR: directory });
+  const killed = readPidFile(join(directory, 'postgres'));
+  if (killed === null) throw new Error('no Postgres runs');
+  // While it is halted, Lattice cannot start Postgres again before somebody else has the port.
+  signal('SIGSTOP');
+  process.kill(killed.pid, 'SIGKILL');
+  await waitFor('Postgres has gone', () => runningPostgres(directory) === null);
+  const squatter = createServer();
+  await new Promise<void>((resolve) => squatter.listen(killed.port, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    squatter.close();
+  });
+  signal('SIGCONT');
+  await waitFor('it is ready again', async () => (await readiness(url)) === 200);
+  expect(output()).toContain('PostgreSQL listens on its socket only');
+});
+
+test('told to stop while Postgres is being started again, it leaves nothing running', async () => {
+  const directory = await aMigratedDirectory();
+  const { signal, ended, output } = await startLattice({ LATTICE_DATA_DIR: directory });
+  process.kill(Number(runningPostgres(directory)), 'SIGKILL');
+  await waitFor('it has noticed', () => output().includes('is started again'));
+  signal('SIGTERM');
+  expect((await ended).status).toBe(0);
+  expect(runningPostgres(directory)).toBeNull();
 });
 
 test('a backend that is killed takes all connections with it, and the process is ready again', async () => {

@@ -9,7 +9,7 @@ export const ProblemAnswer = z.looseObject({
 
 export const Subject = z.record(z.string(), z.unknown());
 
-export const EventAnswer = z.looseObject({
+const EventAnswer = z.looseObject({
   id: z.string(),
   position: z.number(),
   type: z.string(),

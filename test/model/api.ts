@@ -178,7 +178,7 @@ export class ReferenceApi {
       const shape = parseBody(bulkItemShape(item), item);
       if (atomic && 'refused' in shape) return ofItem(shape.refused, index);
     }
-    const keys = items.map(itemKey);
+    const keys = items.map((item) => ('body' in parseBody(bulkItemShape(item), item) ? itemKey(item) : null));
     const twice = keys.findIndex((key, i) => key !== null && keys.indexOf(key) < i);
     if (twice >= 0) return refusal(400, 'invalid_request', `#/transactions/${twice}/idempotency_key`);
     return null;
@@ -191,6 +191,9 @@ export class ReferenceApi {
     now: bigint,
     arrived: bigint,
   ): ItemOutcome {
+    // An item's key is part of its body, so the shape of that body comes first.
+    const shape = parseBody(bulkItemShape(item), item);
+    if ('refused' in shape) return { kind: 'refused', refusal: shape.refused };
     const key = itemKey(item);
     const stored = key === null ? undefined : keys.get(key);
     if (key !== null && (stored !== undefined || this.#request_keys.has(key))) {
@@ -198,9 +201,7 @@ export class ReferenceApi {
         ? { kind: 'replayed', key }
         : { kind: 'refused', refusal: refusal(422, 'idempotency_key_reused') };
     }
-    const decision = parsed(bulkItemShape(item), item, (body) =>
-      decideParsedItem(ledger, body, now, arrived),
-    );
+    const decision = decideParsedItem(ledger, shape.body, now, arrived);
     return 'refused' in decision
       ? { kind: 'refused', refusal: decision.refused }
       : { kind: 'accepted', effect: decision.accepted };
@@ -220,7 +221,7 @@ function decideParsedItem(
 }
 
 /** Stored under its key: what was evaluated against the ledger. */
-export function isSticky(refused: Refusal): boolean {
+function isSticky(refused: Refusal): boolean {
   return (refused.status === 409 || refused.status === 422) && !refused.code.startsWith('idempotency_key_');
 }
 

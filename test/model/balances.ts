@@ -137,7 +137,10 @@ export function rollUp(ledger: ReferenceLedger, prefix: string, by: GroupBy, vie
         account_count: accounts.length,
         normal_side,
         balance: summed(
-          accounts.map((account) => balanceOf(ledger, account, view)),
+          accounts.map((account) => ({
+            normal: normalSide(account.type),
+            balance: balanceOf(ledger, account, view),
+          })),
           normal_side,
         ),
       },
@@ -152,11 +155,16 @@ function groupOf(account: Account, prefix: string, by: GroupBy): string {
   return end < 0 ? account.code : account.code.slice(0, end);
 }
 
-function summed(balances: Balance[], normal: Side): Balance {
-  const sum = (field: keyof Balance) => total(balances.map((balance) => balance[field]));
-  const [debits, credits, out] = [sum('debits'), sum('credits'), sum('out')];
+/** Balances of several accounts in one direction, which need not be that of each of them. */
+function summed(members: { normal: Side; balance: Balance }[], normal: Side): Balance {
+  const sum = (pick: (balance: Balance) => bigint) => total(members.map(({ balance }) => pick(balance)));
+  const debits = sum(({ debits }) => debits);
+  const credits = sum(({ credits }) => credits);
+  const held = (side: Side) =>
+    total(members.map((member) => (member.normal === side ? member.balance.in : member.balance.out)));
   const balance = normal === 'debit' ? debits - credits : credits - debits;
-  return { debits, credits, balance, out, in: sum('in'), available: balance - out };
+  const out = held(opposite(normal));
+  return { debits, credits, balance, out, in: held(normal), available: balance - out };
 }
 
 export interface TrialLine {

@@ -140,7 +140,7 @@ function claimOfAnswer(command: Command, id: string): string {
 const BulkBody = z.looseObject({ transactions: z.array(z.record(z.string(), z.unknown())) });
 
 /** The items of a bulk request as single commands. */
-export function bulkCommands(bulk: unknown): Command[] {
+function bulkCommands(bulk: unknown): Command[] {
   return BulkBody.parse(bulk).transactions.map((item): Command => {
     const { idempotency_key: _, capture_of, void_of, reversal_of, ...body } = item;
     if (typeof capture_of === 'string') return { verb: 'capture', transaction: capture_of, body };

@@ -1,21 +1,15 @@
 // Plays intents against the real API and the model side by side, one request at a time, and says where they part.
 import { isDeepStrictEqual } from 'node:util';
 import type { Answer, Client } from '../support/client.ts';
-import { BulkAnswer, EventPage, type EventShape, ProblemAnswer, Subject } from './answers.ts';
-import {
-  type Command,
-  type Effect,
-  type ItemOutcome,
-  isProvisional,
-  type Outcome,
-  ReferenceApi,
-} from './api.ts';
+import { BulkAnswer, EventPage, type EventShape, Subject } from './answers.ts';
+import { type Command, type Effect, type Outcome, ReferenceApi } from './api.ts';
 import type { Intent } from './commands.ts';
 import type { Receipt, Refusal } from './facts.ts';
-import { clockNow, instantText, parseInstant } from './instant.ts';
+import { clockNow, parseInstant } from './instant.ts';
 import { instantsBetween } from './ledger.ts';
 import { lookAt } from './looks.ts';
 import { account_groups, commandOf, opening_bulk, type Request, requestOf } from './requests.ts';
+import { objectionToRefusal, shown, verdictOn } from './verdict.ts';
 import { accountView, transactionView } from './views.ts';
 
 interface Sent {
@@ -95,19 +89,13 @@ export class Play {
       `${request.method} ${request.path} ${JSON.stringify(request.body)}\n  → ${answer.status} ${answer.text}`,
     );
     const events = await this.#readLog();
-    const own = events.filter((event) => !this.#isExpiry(event));
-    const last = own.at(-1);
-    const possible =
-      last === undefined || dry_run
-        ? this.#outcomesBetween(command, from, until)
-        : [parseInstant(last.recorded_at), from].map((arrived) =>
-            this.api.decide(command, parseInstant(last.recorded_at), arrived),
-          );
-    const outcome = possible.find((each) => this.#mismatch(each, answer, own, dry_run) === null);
-    if (outcome === undefined) {
-      const reasons = possible.map((each) => this.#mismatch(each, answer, own, dry_run));
-      this.#fail(`the model expects ${describe(possible)}\n${reasons.join('\n')}`);
-    }
+    const own = events.filter((event) => !this.#isExpiry(event, events));
+    const verdict = verdictOn(this.api, {
+      ...{ command, dry_run, answer, from, until, events: own },
+      item_results: this.#item_results,
+    });
+    if ('objection' in verdict) this.#fail(verdict.objection);
+    const { outcome } = verdict;
     this.count(outcome.kind === 'refused' ? outcome.refusal.code : dry_run ? 'dry_run' : command.verb);
     const stored = !dry_run && isStored(answer.status);
     this.#sent.push({ command, request, key, answer, stored });
@@ -134,51 +122,13 @@ export class Play {
   }
 
   /** The expiry of a hold may be noted in the log at any time after it. */
-  #isExpiry(event: EventShape): boolean {
+  #isExpiry(event: EventShape, events: EventShape[]): boolean {
     if (event.type !== 'ledger.transaction_expired') return false;
-    const hold = this.api.ledger.knownTransaction(event.subject);
+    const hold = this.api.ledger.transactions.get(event.subject);
+    if (hold === undefined) return events.some((other) => other.type === 'ledger.transaction_held');
     const status = this.api.ledger.holdStatus(hold, parseInstant(event.recorded_at));
     if (status !== 'expired') this.#fail(`${event.subject} is said to expire and is ${status}`);
     return true;
-  }
-
-  /** What the model allows at the instants at which its answer changes. */
-  #outcomesBetween(command: Command, from: bigint, until: bigint): Outcome[] {
-    return instantsBetween(this.api.ledger, from, until).map((instant) => this.api.decide(command, instant));
-  }
-
-  /** Why an answer is not this outcome's; null when it is. */
-  #mismatch(outcome: Outcome, answer: Answer, events: EventShape[], dry_run: boolean): string | null {
-    if (outcome.kind === 'refused') {
-      if (dry_run && answer.status === 200) return null;
-      return events.length > 0
-        ? 'a refusal wrote events'
-        : refusalMismatch(outcome.refusal, answer.status, answer.body);
-    }
-    if (answer.status !== outcome.status && !(dry_run && answer.status === 200))
-      return `status ${answer.status}`;
-    if (outcome.kind === 'accepted') {
-      const expected = dry_run || outcome.effect.kind === 'nothing' ? 0 : 1;
-      return events.length === expected ? null : `${events.length} events instead of ${expected}`;
-    }
-    const { results } = BulkAnswer.parse(answer.body);
-    if (results.length !== outcome.items.length) return `${results.length} results`;
-    const accepted = outcome.items.filter((item) => item.kind === 'accepted').length;
-    if (events.length !== (dry_run ? 0 : accepted)) return `${events.length} events for ${accepted} items`;
-    const mismatches = outcome.items.map((item, i) => this.#itemMismatch(item, results[i]));
-    return mismatches.find((mismatch) => mismatch !== null) ?? null;
-  }
-
-  #itemMismatch(item: ItemOutcome, result: unknown): string | null {
-    const { status, transaction, problem } = BulkAnswer.shape.results.element.parse(result);
-    if (item.kind === 'refused') return refusalMismatch(item.refusal, status, problem);
-    if (item.kind === 'replayed') {
-      const before = this.#item_results.get(item.key);
-      return before === undefined || isDeepStrictEqual(before, result)
-        ? null
-        : `not as before: ${JSON.stringify(before)}`;
-    }
-    return transaction === undefined ? `item refused: ${JSON.stringify(problem)}` : null;
   }
 
   /** Takes into the model what the log has taken. */
@@ -264,12 +214,12 @@ export class Play {
     const body = changed === 'body' ? { ...Object(request.body), again: 'differently' } : request.body;
     const answer = await this.client.send(changed === 'path' ? 'POST' : request.method, path, body, { key });
     this.note(`again ${key} (${changed} changed)\n  → ${answer.status} ${answer.text}`);
-    const events = (await this.#readLog()).filter((event) => !this.#isExpiry(event));
+    const events = (await this.#readLog()).filter((event, _, all) => !this.#isExpiry(event, all));
     if (events.length > 0) this.#fail('a replay wrote events');
     const differs = changed === 'body' || (changed === 'path' && path !== request.path);
     if (differs) {
-      const mismatch = refusalMismatch(reused, answer.status, answer.body);
-      if (mismatch !== null) this.#fail(mismatch);
+      const objection = objectionToRefusal(reused, answer.status, answer.body);
+      if (objection !== null) this.#fail(objection);
       return;
     }
     if (answer.status !== before.answer.status || answer.text !== before.answer.text) {
@@ -316,40 +266,9 @@ function normal(value: unknown): unknown {
   return is_instant ? parseInstant(value) : value;
 }
 
-function shown(value: unknown): string {
-  return JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? instantText(inner) : inner));
-}
-
 function receiptOf(event: EventShape): Receipt {
   const { expires_at } = event.data;
   const recorded_at = parseInstant(event.recorded_at);
   const expiry = typeof expires_at === 'string' ? { expires_at: parseInstant(expires_at) } : {};
   return { id: event.subject, position: event.position, recorded_at, ...expiry };
-}
-
-function describe(outcomes: Outcome[]): string {
-  return outcomes
-    .map((outcome) =>
-      outcome.kind === 'refused' ? JSON.stringify(outcome.refusal) : `${outcome.kind} ${outcome.status}`,
-    )
-    .join(' or ');
-}
-
-function refusalMismatch(refused: Refusal, status: number, body: unknown): string | null {
-  const parsed = ProblemAnswer.safeParse(body);
-  if (!parsed.success) return `not a problem: ${JSON.stringify(body)}`;
-  const problem = parsed.data;
-  if (status !== refused.status || problem.code !== refused.code)
-    return `${status} ${problem.code}, not ${refused.code}`;
-  const pointers = problem.errors?.map((error) => error.pointer) ?? [];
-  if (refused.pointer !== null && !pointers.includes(refused.pointer)) {
-    return `${problem.code} points at ${pointers.join(', ') || 'nothing'}, not at ${refused.pointer}`;
-  }
-  const wrong = Object.entries(refused.extras).filter(
-    ([name, value]) =>
-      name !== 'pointers' && !isProvisional(value) && !isDeepStrictEqual(problem[name], value),
-  );
-  return wrong.length === 0
-    ? null
-    : `${problem.code} does not say ${JSON.stringify(Object.fromEntries(wrong))}`;
 }

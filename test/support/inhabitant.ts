@@ -51,6 +51,16 @@ export async function anInhabitant(connect: (api_key: string) => Client, word: s
   );
   const currency = word.toUpperCase();
   await client.post('/v1/assets', { currency, scale: 2, name: `Points ${word}` });
+  const endpoint = await client.post('/v1/webhook_endpoints', {
+    // Nobody listens there: its deliveries stay.
+    url: `http://127.0.0.1:9/${word}`,
+    description: `Hooks of ${word}`,
+  });
+  const endpoint_id = endpoint.as(CreatedSchema).id;
+  const replay = { after: 0, up_to: 1 };
+  await client.post(`/v1/webhook_endpoints/${endpoint_id}/replay`, replay);
+  const deliveries = await client.get(`/v1/webhook_endpoints/${endpoint_id}/deliveries`);
+  const [delivery] = deliveries.as(z.looseObject({ data: z.array(CreatedSchema) })).data;
   return {
     tenant_id: tenant.id,
     client,
@@ -64,6 +74,8 @@ export async function anInhabitant(connect: (api_key: string) => Client, word: s
       currency: [currency],
       tenant: [encodeId('tenant', tenant.id)],
       block: [await aBlock(client, hold.id)],
+      webhook_endpoint: [endpoint_id],
+      webhook_delivery: delivery === undefined ? [] : [delivery.id],
     },
   };
 }
@@ -76,6 +88,8 @@ export const nobody: Names = {
   currency: ['NOBODY00'],
   tenant: [encodeId('tenant', newUuid())],
   block: ['0'.repeat(64)],
+  webhook_endpoint: [encodeId('webhook', newUuid())],
+  webhook_delivery: [encodeId('delivery', newUuid())],
 };
 
 /** The hash of the block over a transaction, once it is closed. */

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, onTestFailed, onTestFinished } from 'vitest';
 import { isPostmaster, readPidFile } from '../../src/embedded/postmaster.ts';
 import { root } from './source.ts';
 import { waitFor } from './wait.ts';
@@ -32,10 +32,15 @@ export interface Running {
 export function spawnLattice(words: string[], environment: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [main, ...words], {
     cwd: root,
+    // A process group of its own, as a terminal gives it.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
   });
   const running = watch(child);
+  onTestFailed(() => {
+    console.error(`lattice ${words.join(' ')} wrote:\n${running.output()}`);
+  });
   onTestFinished(async () => {
     running.signal('SIGKILL');
     await running.ended;

@@ -31,6 +31,8 @@ export function serverEnvironment(): Record<string, string> {
     DATABASE_OWNER_URL: databaseUrl('lattice_owner'),
     RATE_LIMIT_PER_SECOND: '0',
     LATTICE_SIGNING_KEYS: signing_keys_path,
+    WEBHOOK_SECRET_KEY: Buffer.alloc(32, 'test').toString('base64'),
+    OUTBOUND_ALLOW: '127.0.0.1:*',
   };
 }
 

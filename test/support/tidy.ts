@@ -3,7 +3,7 @@ import { Visitor, type VisitorObject } from 'oxc-parser';
 import { lineAt, type TypeScript } from './source.ts';
 
 /** Lowest first; a module imports only those before it. */
-export const module_order = ['log', 'tenants', 'access', 'ledger', 'projections', 'proofs'];
+export const module_order = ['log', 'tenants', 'access', 'ledger', 'projections', 'proofs', 'webhooks'];
 
 export interface Ban {
   name: string;

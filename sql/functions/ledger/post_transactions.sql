@@ -105,29 +105,9 @@ begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
   perform pg_advisory_xact_lock(hashtextextended(p_tenant_id::text, 7461));
 
-  -- The newest event is nearly always of this month; the second month is for a clock that is about to turn.
-  select newest.position, newest.recorded_at,
-    (select version.position from ledger.account_version version
-     where version.tenant_id = p_tenant_id and version.number > 1 order by version.position desc limit 1),
-    (select halt.halted from ledger.halt where halt.tenant_id = p_tenant_id order by halt.position desc limit 1)
+  select head.position, head.recorded_at, head.accounts_position, head.halted
   into v_head, v_last_recorded_at, v_accounts_position, v_halted
-  from (
-    select event.position, event.recorded_at
-    from log.event
-    where event.tenant_id = p_tenant_id
-      and event.recorded_at >= date_trunc('month', now())
-      and event.recorded_at < date_trunc('month', now()) + interval '2 months'
-    order by event.position desc
-    limit 1
-  ) newest;
-  if not found then
-    select head.position, head.recorded_at,
-      (select version.position from ledger.account_version version
-       where version.tenant_id = p_tenant_id and version.number > 1 order by version.position desc limit 1),
-      (select halt.halted from ledger.halt where halt.tenant_id = p_tenant_id order by halt.position desc limit 1)
-    into v_head, v_last_recorded_at, v_accounts_position, v_halted
-    from log.head(p_tenant_id) head;
-  end if;
+  from ledger.posting_head(p_tenant_id) head;
 
   if v_halted then
     state := 'halted';

@@ -9,7 +9,7 @@ const secret_length = 52;
 const form = /^lk_(live|test)_([0-9a-hjkmnp-tv-z]{26})_([0-9a-hjkmnp-tv-z]{52})$/;
 
 /** 260 random bits */
-function newSecret(): string {
+export function newSecret(): string {
   return Array.from(randomBytes(secret_length), (byte) => letters.charAt(byte % letters.length)).join('');
 }
 

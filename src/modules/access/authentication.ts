@@ -81,6 +81,11 @@ class KeyCache {
     return age_ms < 0 || age_ms > fresh_ms ? null : kept;
   }
 
+  /** As the database has it at this moment. */
+  async maybeNow(key_id: string, now_ms: number): Promise<KnownKey | null> {
+    return this.#ask(keyLetters(key_id), now_ms);
+  }
+
   async maybeRead(letters: string, now_ms: number): Promise<KnownKey | null> {
     if (this.#isForgotten(letters, now_ms)) return this.#ask(letters, now_ms);
     const asked = this.#asked.get(letters);
@@ -172,9 +177,28 @@ export async function authenticate(
   const key = cache.maybeKept(parts.id_letters, now_ms) ?? (await cache.maybeRead(parts.id_letters, now_ms));
   const matches = secretMatches(parts.secret, key?.secret_hash ?? nobody);
   if (key === null || !matches || key.holder.mode !== parts.mode) throw unauthenticated();
+  checkOpen(key, now_ms);
+  return key.holder;
+}
+
+/**
+ * Who holds a key whose secret was presented before, and until when, as the database has it at this moment: for what lasts longer than a
+ * request. Errors: `unauthenticated`, `tenant_suspended`.
+ */
+export async function checkKey(
+  database: Database,
+  key_id: string,
+  now_ms = Date.now(),
+): Promise<{ holder: Holder; expires_ms: number | null }> {
+  const key = await cacheOf(database).maybeNow(key_id, now_ms);
+  if (key === null) throw unauthenticated();
+  checkOpen(key, now_ms);
+  return { holder: key.holder, expires_ms: key.expires_ms };
+}
+
+function checkOpen(key: KnownKey, now_ms: number): void {
   if (key.revoked || (key.expires_ms !== null && key.expires_ms <= now_ms)) throw unauthenticated();
   if (key.suspended) throw new Problem('tenant_suspended', 'The tenant is suspended; ask the platform');
-  return key.holder;
 }
 
 /** To be called before a key's revocation or expiry commits, and when another process says that it changed one. */
@@ -182,7 +206,7 @@ export function forgetKey(database: Database, key_id: string, now_ms = Date.now(
   cacheOf(database).forget(keyLetters(key_id), now_ms);
 }
 
-function unauthenticated(): Problem {
+export function unauthenticated(): Problem {
   return new Problem('unauthenticated', 'Send a valid key as Authorization: Bearer lk_…', {
     headers: { 'WWW-Authenticate': 'Bearer' },
   });

@@ -16,15 +16,15 @@ const money = ['account', 'asset', 'balance', 'entry', 'event', 'proof', 'report
 /** What every key may ask about itself. */
 const self = ['me', 'role'] as const;
 /** The whole of one tenant. */
-const whole_tenant = [...money, ...self, 'consumer', 'key', 'own_tenant'] as const;
+const whole_tenant = [...money, ...self, 'consumer', 'key', 'own_tenant', 'webhook'] as const;
 
 const roles: Record<RoleName, Role> = {
   owner: {
     description: 'Everything within the tenant, keys included',
     may: {
       read: whole_tenant,
-      create: ['account', 'asset', 'key', 'transaction'],
-      update: ['account', 'consumer', 'key', 'proof'],
+      create: ['account', 'asset', 'key', 'transaction', 'webhook'],
+      update: ['account', 'consumer', 'key', 'proof', 'webhook'],
       force: ['transaction'],
     },
   },
@@ -33,8 +33,8 @@ const roles: Record<RoleName, Role> = {
       'Runs the daily business: posts, corrects, even past limits; sees keys but does not make them',
     may: {
       read: whole_tenant,
-      create: ['account', 'transaction'],
-      update: ['account', 'consumer', 'proof'],
+      create: ['account', 'transaction', 'webhook'],
+      update: ['account', 'consumer', 'proof', 'webhook'],
       force: ['transaction'],
     },
   },

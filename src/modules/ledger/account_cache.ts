@@ -79,12 +79,19 @@ export class AccountCache {
    * code. What it does not know then does not exist. To be used at once, without waiting in between.
    */
   async load(tenant_id: string, references: Iterable<string>): Promise<void> {
-    const missing: string[] = [];
+    const known: string[] = [];
+    let missing: string[] = [];
     for (const reference of references) {
       if (this.resolve(tenant_id, reference) === undefined) missing.push(reference);
+      else known.push(reference);
     }
     this.#touch(tenant_id);
-    if (missing.length > 0) await this.#join(tenant_id, missing);
+    while (missing.length > 0) {
+      await this.#join(tenant_id, missing);
+      // Meanwhile others may have needed the room of what was known: that is there, and must not seem to be missing.
+      known.push(...missing.filter((reference) => this.resolve(tenant_id, reference) !== undefined));
+      missing = known.filter((reference) => this.resolve(tenant_id, reference) === undefined);
+    }
   }
 
   /** An account that has been loaded; undefined when there is none. */

@@ -54,7 +54,7 @@ const posted_max = SignedAmountSchema.meta({
   example: '100000',
 });
 
-export const LimitsSchema = z
+const LimitsSchema = z
   .strictObject({ available_min: available_min.optional(), posted_max: posted_max.optional() })
   .meta({
     id: 'Limits',

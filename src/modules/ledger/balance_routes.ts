@@ -102,7 +102,7 @@ export function balanceRoutes(database: Database): Route[] {
       handler: async (input) => {
         const { principal, query } = input;
         const page = pageRequest('trial_balance', query, TrialBalanceKeySchema);
-        const found = await findTrialBalance(database, principal.tenant_id, query, page);
+        const found = await findTrialBalance(database, principal, query, page);
         const shown = found.rows.slice(0, page.row_limit - 1);
         const last = shown.at(-1);
         const next =

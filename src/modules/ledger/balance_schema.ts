@@ -15,7 +15,7 @@ export const PositionSchema = z
   .meta({ description: "A position in the tenant's log", example: 8812 });
 
 /** What the posted layer of an account comes to. */
-export const PostedSchema = z
+const PostedSchema = z
   .object({
     debits: sum,
     credits: sum,
@@ -23,7 +23,7 @@ export const PostedSchema = z
   })
   .meta({ id: 'Posted' });
 
-export const PendingSchema = z
+const PendingSchema = z
   .object({
     out: sum.meta({ description: 'Held on the side on which the account falls' }),
     in: sum.meta({ description: 'Held for the account; not spendable' }),

@@ -142,7 +142,7 @@ function movesBetweenAccounts(entries: DraftEntry[]): boolean {
 }
 
 /** currency → total debits and credits, in order of first appearance */
-export function totals(entries: DraftEntry[]): Map<string, { debits: bigint; credits: bigint }> {
+function totals(entries: DraftEntry[]): Map<string, { debits: bigint; credits: bigint }> {
   const found = new Map<string, { debits: bigint; credits: bigint }>();
   for (const entry of entries) {
     let total = found.get(entry.account.currency);
@@ -177,7 +177,7 @@ function entryProblem(
 }
 
 /** `[{"account_id": …}, …]` of a transaction's entries, as JSON text */
-export function entriesJson(entries: DraftEntry[]): string {
+function entriesJson(entries: DraftEntry[]): string {
   let text = '[';
   for (const entry of entries) {
     if (text.length > 1) text += ',';

@@ -1,12 +1,16 @@
 // What became of the steps of a batch, in the words that the client is answered.
+import type { Counter } from 'prom-client';
+import type { Database } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { encodeId } from '../../id.ts';
 import type { Outcome } from './command.ts';
 import type { Draft } from './draft.ts';
+import type { Unit } from './lanes.ts';
 import { effectsOf } from './limited_balances.ts';
 import type { BatchResult } from './posting_batch.ts';
-import type { Step } from './steps.ts';
+import { asAnswer, isSticky, type Step } from './steps.ts';
 import { renderRecorded } from './stored_transaction.ts';
+import { loadAnswers } from './transactions.ts';
 
 /** The last position that a batch has appended; 0 when it appended nothing. */
 export function lastPosition(result: BatchResult, written: Step[]): number {
@@ -17,7 +21,7 @@ export function lastPosition(result: BatchResult, written: Step[]): number {
 }
 
 /** Why ledger.post_transactions refused a command. */
-export function refusal({ draft }: Step, became: string, index: number, result: BatchResult): Problem {
+function refusal({ draft }: Step, became: string, index: number, result: BatchResult): Problem {
   if (became === 'key_reused')
     return new Problem('idempotency_key_reused', 'This key was used for another request');
   if (draft === null) throw new Error(`an answer became ${became}`);
@@ -100,4 +104,70 @@ function limitProblem(
     },
     errors: [{ pointer, code, detail }],
   });
+}
+
+/** Turns a batch's result into outcomes, answers its units, and returns the units that go once more. */
+export async function concludeBatch(
+  { database, posted }: { database: Database; posted: Counter },
+  {
+    tenant_id,
+    units,
+    steps,
+    writable,
+  }: { tenant_id: string; units: Unit[]; steps: Step[]; writable: Step[] },
+  result: BatchResult,
+): Promise<Unit[]> {
+  const outcomes = new Map<Step, Outcome>();
+  const again = new Set<Step>();
+  const replayed: Step[] = [];
+  let position = result.first_position ?? 0;
+  const dry_run = units.some((unit) => unit.dry_run);
+  writable.forEach((step, index) => {
+    const became = result.outcomes?.[index] ?? (step.draft === null ? 'answered' : 'posted');
+    posted.inc({ outcome: became });
+    if (became === 'replayed' || became === 'refused_before') replayed.push(step);
+    else if (became === 'target_changed') again.add(step);
+    else if (became === 'posted' || became === 'answered') {
+      const at = result.positions?.[index] ?? position;
+      if (step.draft !== null) position = at + 1;
+      outcomes.set(step, {
+        state: 'answered',
+        replayed: false,
+        ...renderAnswer(step, dry_run ? 0 : at, result.recorded_at),
+      });
+    } else outcomes.set(step, { state: 'rejected', problem: refusal(step, became, index, result) });
+  });
+  if (replayed.length > 0) {
+    const answers = await loadAnswers(
+      database,
+      tenant_id,
+      replayed.map((step) => step.command.origin.key_hash),
+    );
+    for (const step of replayed) {
+      const stored = answers.get(step.command.origin.key_hash);
+      if (stored === undefined) throw new Error('a key is taken but has no answer');
+      outcomes.set(step, { state: 'answered', status: stored.status, body: stored.body, replayed: true });
+    }
+  }
+  for (const step of steps)
+    if (step.rejection !== null) outcomes.set(step, { state: 'rejected', problem: step.rejection });
+
+  const repeated: Unit[] = [];
+  let at = 0;
+  for (const unit of units) {
+    const mine = steps.slice(at, at + unit.commands.length);
+    at += unit.commands.length;
+    if (mine.some((step) => again.has(step))) {
+      repeated.push(unit);
+      continue;
+    }
+    const answered = mine.map((step) => outcomes.get(step)).filter((outcome) => outcome !== undefined);
+    const [only] = answered;
+    if (!unit.atomic && !unit.dry_run && only?.state === 'rejected' && isSticky(only.problem)) {
+      // A refusal is stored with the next batch, before anybody hears of it.
+      const [command] = unit.commands;
+      if (command !== undefined) repeated.push({ ...unit, commands: [asAnswer(command, only.problem)] });
+    } else unit.resolve(answered);
+  }
+  return repeated;
 }

@@ -6,10 +6,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Database } from '../../db.ts';
 import { Problem } from '../../errors.ts';
-import { encodeId } from '../../id.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { Command, Outcome } from './command.ts';
-import { hasExpiry, type Resolve } from './draft.ts';
 import {
   answerUnits,
   commandCount,
@@ -20,23 +18,21 @@ import {
   type Unit,
 } from './lanes.ts';
 import { LimitedBalances } from './limited_balances.ts';
-import { lastPosition, preparedOutcome, refusal, renderAnswer } from './outcomes.ts';
-import { type BatchResult, postBatch } from './posting_batch.ts';
-import {
-  accountReferences,
-  advanceTarget,
-  asAnswer,
-  batchCommand,
-  isSticky,
-  prepareStep,
-  type Step,
-} from './steps.ts';
-import { loadAnswers, loadTransactions, readClock } from './transactions.ts';
+import { concludeBatch, lastPosition, preparedOutcome, renderAnswer } from './outcomes.ts';
+import { type Batch, type BatchResult, postBatch, postBatches } from './posting_batch.ts';
+import { batchCommand, prepareSteps, type Step } from './steps.ts';
 
 const max_waiting_per_tenant = 20_000;
 const max_waiting = 60_000;
-/** Two batches of different tenants overlap their commits; more only contend for the processors. */
-const max_batches_in_flight = 4;
+/** While one call is in the database, the process answers the one before and reads the next; more only contend for the processors. */
+const max_calls_in_flight = 1;
+/** so that one call stays short, however many tenants wait */
+const max_tenants_per_call = 32;
+
+interface TenantBatch {
+  queue: TenantQueue;
+  units: Unit[];
+}
 
 export class Poster {
   readonly #database: Database;
@@ -134,34 +130,123 @@ export class Poster {
       queue.in_turn = true;
       this.#ready.push(queue);
     }
-    while (this.#in_flight < max_batches_in_flight) {
-      const next = this.#ready.shift();
-      if (next === undefined) break;
-      next.in_turn = false;
-      void this.#runBatch(next);
-    }
-    if (this.#waiting === 0 && this.#in_flight === 0)
-      for (const resolve of this.#idle_waiters.splice(0)) resolve();
+    this.#startNext();
   }
 
-  async #runBatch(queue: TenantQueue): Promise<void> {
+  #startNext(): void {
+    while (this.#in_flight < max_calls_in_flight && this.#ready.length > 0) {
+      const batches = this.#ready.splice(0, max_tenants_per_call).map((queue) => this.#take(queue));
+      void this.#runBatches(batches);
+    }
+    if (this.#waiting > 0 || this.#in_flight > 0) return;
+    for (const resolve of this.#idle_waiters.splice(0)) resolve();
+  }
+
+  /** The next batch of a tenant, which from now on is in flight. */
+  #take(queue: TenantQueue): TenantBatch {
     const units = takeBatch(queue);
     const count = commandCount(units);
+    queue.in_turn = false;
     queue.in_flight = true;
     queue.waiting -= count;
-    this.#in_flight += 1;
     this.#waiting -= count;
     this.#batch_size.observe(count);
+    return { queue, units };
+  }
+
+  /** The tenant's next batch may go; what has to go once more is in front of it. */
+  #release(queue: TenantQueue, again: Unit[]): void {
+    queue.lanes.single.unshift(...again);
+    queue.waiting += commandCount(again);
+    this.#waiting += commandCount(again);
+    queue.in_flight = false;
+    this.#offer(queue);
+  }
+
+  async #runBatches(batches: TenantBatch[]): Promise<void> {
+    this.#in_flight += 1;
     try {
-      const again = await this.#postSafely(queue.tenant_id, units);
-      queue.lanes.single.unshift(...again);
-      queue.waiting += commandCount(again);
-      this.#waiting += commandCount(again);
+      const alone = await this.#postTogether(batches);
+      await Promise.all(
+        alone.map(async ({ queue, units }) =>
+          this.#release(queue, await this.#postSafely(queue.tenant_id, units)),
+        ),
+      );
     } finally {
-      queue.in_flight = false;
       this.#in_flight -= 1;
-      this.#offer(queue);
+      this.#startNext();
     }
+  }
+
+  /** Posts what is plain in one call, of one tenant or several; answers the batches that have to go alone. */
+  async #postTogether(batches: TenantBatch[]): Promise<TenantBatch[]> {
+    const alone: TenantBatch[] = [];
+    const together = new Map<Batch, { taken: TenantBatch; steps: Step[] }>();
+    for (const taken of batches) {
+      // What cannot be prepared goes wrong again alone, where it is answered.
+      const batch = await this.#maybePlain(taken).catch(() => null);
+      if (batch === null) alone.push(taken);
+      else together.set(batch.batch, { taken, steps: batch.steps });
+    }
+    let results: Map<Batch, BatchResult | null>;
+    try {
+      results = await postBatches(this.#database, this.#balances, [...together.keys()]);
+    } catch (error) {
+      if (!(error instanceof Problem)) return batches;
+      for (const { taken } of together.values()) {
+        for (const unit of taken.units) unit.reject(error);
+        this.#release(taken.queue, []);
+      }
+      return alone;
+    }
+    for (const [batch, { taken, steps }] of together) {
+      const result = results.get(batch) ?? null;
+      if (result === null) alone.push(taken);
+      else this.#answerPosted(taken, steps, result);
+    }
+    return alone;
+  }
+
+  /** The batch as one to be posted with others: only drafts that follow up nothing. Null when it has to go alone. */
+  async #maybePlain({ queue, units }: TenantBatch): Promise<{ batch: Batch; steps: Step[] } | null> {
+    const { tenant_id } = queue;
+    const commands = units.flatMap((unit) => unit.commands);
+    const is_plain =
+      units.every((unit) => !unit.atomic && !unit.dry_run) &&
+      commands.every(({ order }) => order.kind === 'post');
+    if (!is_plain) return null;
+    const { steps, accounts_position } = await prepareSteps(
+      { database: this.#database, accounts: this.#accounts },
+      tenant_id,
+      commands,
+      false,
+    );
+    if (steps.some((step) => step.draft === null)) return null;
+    const batch = {
+      tenant_id,
+      accounts_position,
+      commands: steps.map(batchCommand),
+      atomic: false,
+      dry_run: false,
+    };
+    return { batch, steps };
+  }
+
+  /** Answers a batch that was posted as it is. The tenant's next batch is sent first, so that process and database work at once. */
+  #answerPosted({ queue, units }: TenantBatch, steps: Step[], result: BatchResult): void {
+    const { first_position, recorded_at } = result;
+    if (first_position === null) throw new Error('a batch was posted nowhere');
+    this.#database.appended(queue.tenant_id, first_position + steps.length - 1);
+    this.#posted.inc({ outcome: 'posted' }, steps.length);
+    this.#release(queue, []);
+    answerUnits(
+      units,
+      steps.map((step, index) => ({
+        state: 'answered',
+        replayed: false,
+        ...renderAnswer(step, first_position + index, recorded_at),
+      })),
+    );
   }
 
   /** A batch that fails as a whole was rolled back as a whole: each unit is then tried alone, so that one cannot hurt the others. */
@@ -186,7 +271,8 @@ export class Poster {
     const atomic = first?.atomic ?? false;
     const dry_run = first?.dry_run ?? false;
     for (;;) {
-      const { steps, accounts_position } = await this.#prepare(
+      const { steps, accounts_position } = await prepareSteps(
+        { database: this.#database, accounts: this.#accounts },
         tenant_id,
         units.flatMap((unit) => unit.commands),
         atomic || dry_run,
@@ -215,95 +301,11 @@ export class Poster {
       }
       const appended = lastPosition(result, writable);
       if (!dry_run && appended > 0) this.#database.appended(tenant_id, appended);
-      return this.#conclude(tenant_id, units, steps, writable, result);
-    }
-  }
-
-  /** Accounts, targets and money rules of each command, in order. */
-  async #prepare(
-    tenant_id: string,
-    commands: Command[],
-    is_group: boolean,
-  ): Promise<{ steps: Step[]; accounts_position: number }> {
-    const expiring = commands.some(({ order }) => order.kind === 'post' && hasExpiry(order.request));
-    const now = expiring ? await readClock(this.#database) : null;
-    const target_ids = commands.flatMap(({ order }) => ('target_id' in order ? [order.target_id] : []));
-    const targets = await loadTransactions(this.#database, tenant_id, [...new Set(target_ids)]);
-    const references = commands.flatMap(({ order }) => accountReferences(order));
-    for (const found of targets.values()) {
-      references.push(...found.lines.map((line) => encodeId('account', line.account_id)));
-    }
-    await this.#accounts.load(tenant_id, references);
-    const resolve: Resolve = (reference) => this.#accounts.resolve(tenant_id, reference);
-    const steps = commands.map((command) => {
-      const step = prepareStep(command, resolve, targets, now);
-      // Within a group a later command sees what an earlier one does to their common target.
-      if (is_group && step.draft !== null) advanceTarget(targets, step.draft);
-      return step;
-    });
-    return { steps, accounts_position: this.#accounts.position(tenant_id) };
-  }
-
-  /** Turns the batch's result into outcomes. */
-  async #conclude(
-    tenant_id: string,
-    units: Unit[],
-    steps: Step[],
-    writable: Step[],
-    result: BatchResult,
-  ): Promise<Unit[]> {
-    const outcomes = new Map<Step, Outcome>();
-    const again = new Set<Step>();
-    const replayed: Step[] = [];
-    let position = result.first_position ?? 0;
-    const dry_run = units.some((unit) => unit.dry_run);
-    writable.forEach((step, index) => {
-      const became = result.outcomes?.[index] ?? (step.draft === null ? 'answered' : 'posted');
-      this.#posted.inc({ outcome: became });
-      if (became === 'replayed' || became === 'refused_before') replayed.push(step);
-      else if (became === 'target_changed') again.add(step);
-      else if (became === 'posted' || became === 'answered') {
-        const at = result.positions?.[index] ?? position;
-        if (step.draft !== null) position = at + 1;
-        outcomes.set(step, {
-          state: 'answered',
-          replayed: false,
-          ...renderAnswer(step, dry_run ? 0 : at, result.recorded_at),
-        });
-      } else outcomes.set(step, { state: 'rejected', problem: refusal(step, became, index, result) });
-    });
-    if (replayed.length > 0) {
-      const answers = await loadAnswers(
-        this.#database,
-        tenant_id,
-        replayed.map((step) => step.command.origin.key_hash),
+      return concludeBatch(
+        { database: this.#database, posted: this.#posted },
+        { tenant_id, units, steps, writable },
+        result,
       );
-      for (const step of replayed) {
-        const stored = answers.get(step.command.origin.key_hash);
-        if (stored === undefined) throw new Error('a key is taken but has no answer');
-        outcomes.set(step, { state: 'answered', status: stored.status, body: stored.body, replayed: true });
-      }
     }
-    for (const step of steps)
-      if (step.rejection !== null) outcomes.set(step, { state: 'rejected', problem: step.rejection });
-
-    const repeated: Unit[] = [];
-    let at = 0;
-    for (const unit of units) {
-      const mine = steps.slice(at, at + unit.commands.length);
-      at += unit.commands.length;
-      if (mine.some((step) => again.has(step))) {
-        repeated.push(unit);
-        continue;
-      }
-      const answered = mine.map((step) => outcomes.get(step)).filter((outcome) => outcome !== undefined);
-      const [only] = answered;
-      if (!unit.atomic && !unit.dry_run && only?.state === 'rejected' && isSticky(only.problem)) {
-        // A refusal is stored with the next batch, before anybody hears of it.
-        const [command] = unit.commands;
-        if (command !== undefined) repeated.push({ ...unit, commands: [asAnswer(command, only.problem)] });
-      } else unit.resolve(answered);
-    }
-    return repeated;
   }
 }

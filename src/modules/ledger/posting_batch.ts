@@ -24,18 +24,31 @@ export interface BatchCommand {
   answer: { status: number; body: string } | null;
 }
 
-const BatchResultSchema = z.object({
+const OptimisticResultSchema = z.object({
   state: z.enum(['posted', 'mixed', 'refused', 'uncertain', 'accounts_stale', 'halted']),
   first_position: z.number().nullable(),
   recorded_at: z.string().nullable(),
+  limited_balances: z.array(z.string().nullable()).nullable(),
+});
+type OptimisticResult = z.infer<typeof OptimisticResultSchema>;
+
+const BatchResultSchema = OptimisticResultSchema.extend({
   positions: z.array(z.number().nullable()).nullable(),
   outcomes: z.array(z.string()).nullable(),
   outcome_account_ids: z.array(z.string().nullable()).nullable(),
   outcome_balances: z.array(z.string().nullable()).nullable(),
   outcome_transaction_ids: z.array(z.string().nullable()).nullable(),
-  limited_balances: z.array(z.string().nullable()).nullable(),
 });
 export type BatchResult = z.infer<typeof BatchResultSchema>;
+
+/** Of a batch that was posted as it is. */
+const no_outcomes = {
+  positions: null,
+  outcomes: null,
+  outcome_account_ids: null,
+  outcome_balances: null,
+  outcome_transaction_ids: null,
+};
 
 const post_transactions: Query = {
   name: 'transactions_post',
@@ -53,11 +66,7 @@ function mustPrecede(draft: Draft): string | null {
 }
 
 /** The arrays of the call. The optimistic path takes no effects, and only the limited accounts that are to be looked up. */
-function encodeBatch(
-  commands: BatchCommand[],
-  limited: WorstEffect[],
-  with_effects: boolean,
-): (string | null)[] {
+function encodeBatch(commands: BatchCommand[], limited: WorstEffect[], with_effects: boolean): BatchArrays {
   const arrays = new BatchArrays();
   const numbers = new Map(limited.map((each, index) => [each.account.id, index + 1]));
   commands.forEach((command, index) => {
@@ -115,7 +124,7 @@ function encodeBatch(
     arrays.limited_worst_outs.add(each.out);
     arrays.limited_worst_ins.add(each.in);
   }
-  return arrays.all().map((array) => array.text());
+  return arrays;
 }
 
 /** What a wrong guess of the optimistic path violates; the exact path then says which command it was. */
@@ -135,13 +144,11 @@ export async function postBatch(
   balances: LimitedBalances,
   batch: Batch,
 ): Promise<BatchResult> {
-  const drafts = batch.commands.flatMap(({ draft }) => (draft === null ? [] : [draft]));
-  const worst = worstEffects(drafts);
-  const optimistic = batch.dry_run
-    ? null
-    : await postOptimistically(database, balances, batch, drafts, worst);
+  const attempted = batch.dry_run ? null : attempt(balances, batch);
+  const optimistic = attempted === null ? null : await postOptimistically(database, balances, attempted);
   if (optimistic !== null && optimistic.state !== 'uncertain') return optimistic;
 
+  const worst = worstEffects(draftsOf(batch));
   const result = await call(
     database,
     batch,
@@ -163,45 +170,155 @@ export async function postBatch(
   return result;
 }
 
+function draftsOf(batch: Batch): Draft[] {
+  return batch.commands.flatMap(({ draft }) => (draft === null ? [] : [draft]));
+}
+
+/** An optimistic call, prepared: what it looks up, and what it relies on. */
+interface Attempt {
+  batch: Batch;
+  drafts: Draft[];
+  /** limited accounts whose balances are to be looked up and checked */
+  unknown: WorstEffect[];
+  relied_on: { position: number; recorded_at: string } | null;
+}
+
 /** Null when what is known says already that a command may have to be refused. */
-async function postOptimistically(
-  database: Database,
-  balances: LimitedBalances,
-  batch: Batch,
-  drafts: Draft[],
-  worst: Map<string, WorstEffect>,
-): Promise<BatchResult | null> {
+function attempt(balances: LimitedBalances, batch: Batch): Attempt | null {
+  const drafts = draftsOf(batch);
   const known = balances.maybeKnown(batch.tenant_id);
-  const constrained = [...worst.values()].filter(isConstrained);
+  const constrained = [...worstEffects(drafts).values()].filter(isConstrained);
   const unknown: WorstEffect[] = [];
   for (const each of constrained) {
     const balance = known?.balances.get(each.account.id);
     if (balance === undefined) unknown.push(each);
     else if (!staysWithin(each, balance)) return null;
   }
-  const relied_on = unknown.length < constrained.length ? known : null;
-  const arrays = encodeBatch(batch.commands, unknown, false);
-  const result = await call(database, batch, relied_on, false, arrays).catch((error: unknown) => {
-    if (violates(error, optimistic_constraints)) return null;
-    throw error;
-  });
-  if (result === null) return null;
+  return { batch, drafts, unknown, relied_on: unknown.length < constrained.length ? known : null };
+}
+
+/** Keeps what an optimistic call has taught about balances. */
+function learn(
+  balances: LimitedBalances,
+  { batch, drafts, unknown, relied_on }: Attempt,
+  result: OptimisticResult,
+): void {
   if (result.state === 'uncertain') balances.forget(batch.tenant_id);
-  if (result.state === 'posted' && result.first_position !== null && result.recorded_at !== null) {
-    const found = new Map<string, bigint>();
-    unknown.forEach((each, index) => {
-      const balance = result.limited_balances?.[index] ?? null;
-      if (balance !== null) found.set(each.account.id, BigInt(balance));
-    });
-    balances.advance(batch.tenant_id, {
-      is_next: relied_on !== null || known?.position === result.first_position - 1,
-      position: result.first_position - 1 + drafts.length,
-      recorded_at: result.recorded_at,
-      found,
-      posted: drafts,
-    });
-  }
+  if (result.state !== 'posted' || result.first_position === null || result.recorded_at === null) return;
+  const found = new Map<string, bigint>();
+  unknown.forEach((each, index) => {
+    const balance = result.limited_balances?.[index] ?? null;
+    if (balance !== null) found.set(each.account.id, BigInt(balance));
+  });
+  const before = result.first_position - 1;
+  balances.advance(batch.tenant_id, {
+    is_next: relied_on !== null || balances.maybeKnown(batch.tenant_id)?.position === before,
+    position: before + drafts.length,
+    recorded_at: result.recorded_at,
+    found,
+    posted: drafts,
+  });
+}
+
+/** Null when the guess was wrong. */
+async function postOptimistically(
+  database: Database,
+  balances: LimitedBalances,
+  attempted: Attempt,
+): Promise<BatchResult | null> {
+  const { batch, unknown, relied_on } = attempted;
+  const arrays = encodeBatch(batch.commands, unknown, false);
+  const result = await call(database, batch, relied_on, false, arrays).catch(nullIfGuessedWrong);
+  if (result !== null) learn(balances, attempted, result);
   return result;
+}
+
+function nullIfGuessedWrong(error: unknown): null {
+  if (violates(error, optimistic_constraints)) return null;
+  throw error;
+}
+
+/** The arrays of ledger.post_batches after the first six, in its order. */
+const shared_arrays = [
+  'key_hashes',
+  'request_hashes',
+  'event_ids',
+  'types',
+  'subject_ids',
+  'data',
+  'actor_ids',
+  'request_ids',
+  'effective_ats',
+  'reference_hashes',
+  'target_expires_ats',
+  'entry_commands',
+  'entry_ordinals',
+  'entry_account_ids',
+  'entry_layers',
+  'entry_directions',
+  'entry_amounts',
+  'entry_effective_ats',
+  'entry_expires_ats',
+  'pair_commands',
+  'pair_hashes',
+  'limited_ids',
+  'limited_debit_normals',
+  'limited_available_mins',
+  'limited_posted_maxs',
+  'limited_worst_outs',
+  'limited_worst_ins',
+] as const;
+
+const post_batches: Query = {
+  name: 'batches_post',
+  text: `select state, first_position, recorded_at, limited_balances from ledger.post_batches(${[
+    ...['uuid[]', 'bigint[]', 'bigint[]', 'timestamptz[]', 'integer[]', 'integer[]'],
+    ...shared_arrays.map((name) => new BatchArrays()[name].type),
+  ]
+    .map((type, index) => `$${index + 1}::${type}`)
+    .join(', ')})`,
+  parameters: [],
+};
+
+/**
+ * Plain batches of several tenants in one call: one commit for all. Null for a batch that is to be posted alone, because something about
+ * it is not certain. None of them is atomic, a dry run, or has answers or targets.
+ */
+export async function postBatches(
+  database: Database,
+  balances: LimitedBalances,
+  batches: Batch[],
+): Promise<Map<Batch, BatchResult | null>> {
+  const results = new Map<Batch, BatchResult | null>(batches.map((batch) => [batch, null]));
+  const attempts = batches
+    .map((batch) => attempt(balances, batch))
+    .filter((each) => each !== null)
+    .sort((a, b) => (a.batch.tenant_id < b.batch.tenant_id ? -1 : 1));
+  if (attempts.length === 0) return results;
+  const commands = attempts.flatMap(({ batch }) => batch.commands);
+  const arrays = encodeBatch(
+    commands,
+    attempts.flatMap(({ unknown }) => unknown),
+    false,
+  );
+  const rows = await database
+    .callWith(post_batches, [
+      attempts.map(({ batch }) => batch.tenant_id),
+      attempts.map(({ batch }) => batch.accounts_position),
+      attempts.map(({ relied_on }) => relied_on?.position ?? null),
+      attempts.map(({ relied_on }) => relied_on?.recorded_at ?? null),
+      attempts.map(({ batch }) => batch.commands.length),
+      attempts.map(({ unknown }) => unknown.length),
+      ...shared_arrays.map((name) => arrays[name].text()),
+    ])
+    .catch(nullIfGuessedWrong);
+  attempts.forEach((attempted, index) => {
+    if (rows === null) return;
+    const row = OptimisticResultSchema.parse(rows[index]);
+    learn(balances, attempted, row);
+    if (row.state === 'posted') results.set(attempted.batch, { ...no_outcomes, ...row });
+  });
+  return results;
 }
 
 async function call(
@@ -209,7 +326,7 @@ async function call(
   batch: Batch,
   relied_on: { position: number; recorded_at: string } | null,
   exact: boolean,
-  arrays: (string | null)[],
+  arrays: BatchArrays,
 ): Promise<BatchResult> {
   const [row] = await database.callWith(post_transactions, [
     batch.tenant_id,
@@ -219,7 +336,7 @@ async function call(
     exact,
     batch.atomic,
     batch.dry_run,
-    ...arrays,
+    ...arrays.all().map((array) => array.text()),
   ]);
   return BatchResultSchema.parse(row);
 }

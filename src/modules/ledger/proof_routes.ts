@@ -20,11 +20,7 @@ export function proofRoutes({ database, logger }: Pick<Context, 'database' | 'lo
       problems: [],
       handler: async ({ principal }) => ({
         status: 200,
-        body: await prove(database, logger, {
-          tenant_id: principal.tenant_id,
-          actor_id: principal.actor_id,
-          request_id: principal.request_id,
-        }),
+        body: await prove(database, logger, principal),
       }),
     }),
     writeRoute({

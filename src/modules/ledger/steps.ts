@@ -1,11 +1,14 @@
 // A command becomes a draft, an answer that needs no posting, or a refusal: what the process can decide before it asks the database.
+import type { Database } from '../../db.ts';
 import { Problem, problemDocument } from '../../errors.ts';
 import { encodeId, newUuid } from '../../id.ts';
+import type { AccountCache } from './account_cache.ts';
 import type { Command, Order } from './command.ts';
-import { type Draft, draftPosting, type Resolve } from './draft.ts';
+import { type Draft, draftPosting, hasExpiry, type Resolve } from './draft.ts';
 import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
 import type { BatchCommand } from './posting_batch.ts';
 import type { StoredTransaction } from './stored_transaction.ts';
+import { loadTransactions, readClock } from './transactions.ts';
 
 /** A command on its way, with what it has become so far. */
 export interface Step {
@@ -19,12 +22,12 @@ export interface Step {
   rejection: Problem | null;
 }
 
-export function accountReferences(order: Order): string[] {
+function accountReferences(order: Order): string[] {
   if (order.kind !== 'post' && order.kind !== 'capture') return [];
   return (order.request.entries ?? []).map((entry) => entry.account);
 }
 
-export function prepareStep(
+function prepareStep(
   command: Command,
   resolve: Resolve,
   targets: Map<string, StoredTransaction>,
@@ -68,7 +71,7 @@ function draftOrder(
 }
 
 /** The target as the rest of an atomic group will find it. */
-export function advanceTarget(targets: Map<string, StoredTransaction>, draft: Draft): void {
+function advanceTarget(targets: Map<string, StoredTransaction>, draft: Draft): void {
   const found = draft.target === null ? undefined : targets.get(draft.target.id);
   if (found === undefined || draft.target === null) return;
   const { kind, number, final } = draft.target;
@@ -107,4 +110,30 @@ export function asAnswer(command: Command, problem: Problem): Command {
     ...command,
     order: { kind: 'answer', status: problem.status, body: problemBody(command, problem) },
   };
+}
+
+/** Accounts, targets and money rules of each command, in order, and as of which account changes that holds. */
+export async function prepareSteps(
+  { database, accounts }: { database: Database; accounts: AccountCache },
+  tenant_id: string,
+  commands: Command[],
+  is_group: boolean,
+): Promise<{ steps: Step[]; accounts_position: number }> {
+  const expiring = commands.some(({ order }) => order.kind === 'post' && hasExpiry(order.request));
+  const now = expiring ? await readClock(database) : null;
+  const target_ids = commands.flatMap(({ order }) => ('target_id' in order ? [order.target_id] : []));
+  const targets = await loadTransactions(database, tenant_id, [...new Set(target_ids)]);
+  const references = commands.flatMap(({ order }) => accountReferences(order));
+  for (const found of targets.values()) {
+    references.push(...found.lines.map((line) => encodeId('account', line.account_id)));
+  }
+  await accounts.load(tenant_id, references);
+  const resolve: Resolve = (reference) => accounts.resolve(tenant_id, reference);
+  const steps = commands.map((command) => {
+    const step = prepareStep(command, resolve, targets, now);
+    // Within a group a later command sees what an earlier one does to their common target.
+    if (is_group && step.draft !== null) advanceTarget(targets, step.draft);
+    return step;
+  });
+  return { steps, accounts_position: accounts.position(tenant_id) };
 }

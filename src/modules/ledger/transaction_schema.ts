@@ -4,7 +4,7 @@ import { idSchema, maybeDecodeId } from '../../id.ts';
 import { InstantSchema } from '../../instant.ts';
 import { AmountSchema } from '../../money.ts';
 
-export const max_entries = 1_000;
+const max_entries = 1_000;
 export const max_bulk_items = 10_000;
 
 const foreign_id = /^[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}$/;
@@ -30,7 +30,7 @@ export const MetadataSchema = z
     example: { order: 'o_1' },
   });
 
-export const EntryRequestSchema = z
+const EntryRequestSchema = z
   .strictObject({
     account: AccountReferenceSchema,
     direction: DirectionSchema,

@@ -1,3 +1,6 @@
+-- name: trial_balance_allow_time
+select set_config('statement_timeout', '10min', true);
+
 -- name: trial_balance
 select *
 from ledger.trial_balance(

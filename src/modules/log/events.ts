@@ -1,6 +1,7 @@
 // Events: what happened, one dense sequence per tenant, from which everything else is derived.
 import { z } from 'zod';
 import { queries, type Tx } from '../../db.ts';
+import type { EventKind } from '../../event.ts';
 import { encodeId, type IdKind, idSchema, newUuid } from '../../id.ts';
 
 const sql = queries(
@@ -67,7 +68,7 @@ export const EventSchema = z
   })
   .meta({ id: 'Event', description: "What happened, at a position of the tenant's log" });
 
-const EventRowSchema = z.object({
+export const EventRowSchema = z.object({
   position: z.number(),
   id: z.string(),
   type: z.string(),
@@ -130,4 +131,15 @@ export async function headPosition(tx: Tx): Promise<number> {
     z.object({ position: z.number() }),
   );
   return head.position;
+}
+
+/** The kinds are asked for once, when they are all there. */
+export function kindFinder(kinds: () => EventKind[]): (type: string) => EventKind {
+  let by_type: Map<string, EventKind> | null = null;
+  return (type) => {
+    by_type ??= new Map(kinds().map((kind) => [kind.type, kind]));
+    const kind = by_type.get(type);
+    if (kind === undefined) throw new Error(`no module says ${type}`);
+    return kind;
+  };
 }

@@ -10,6 +10,8 @@ export {
   statementConsumer,
   transactionConsumer,
 } from './consumers.ts';
-export { appendEvent } from './events.ts';
+export { appendEvent, type EventRow, listEvents, renderEvent } from './events.ts';
+export type { TouchedAccount } from './frame.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';
 export { logModule } from './module.ts';
+export { Streams } from './streams.ts';

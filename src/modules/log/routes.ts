@@ -9,6 +9,7 @@ import {
   type EventRow,
   EventSchema,
   headPosition,
+  kindFinder,
   listEvents,
   listEventsAt,
   listSubjectPositions,
@@ -28,20 +29,23 @@ export type AccountPositions = (
   range: { after: number; row_limit: number },
 ) => Promise<{ account_id: string; positions: number[] }>;
 
+export const AfterSchema = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,14})$/, 'a position is a whole number from 0')
+  .transform(Number)
+  .pipe(z.int().nonnegative())
+  .optional();
+
+export const TypesSchema = z
+  .string()
+  .min(1)
+  .transform((types) => types.split(','))
+  .optional()
+  .meta({ description: 'Event types, separated by commas', example: 'ledger.transaction_posted' });
+
 const QuerySchema = PageQuerySchema.extend({
-  after: z
-    .string()
-    .regex(/^(0|[1-9][0-9]{0,14})$/, 'a position is a whole number from 0')
-    .transform(Number)
-    .pipe(z.int().nonnegative())
-    .optional()
-    .meta({ description: 'Only events after this position', example: 8812 }),
-  types: z
-    .string()
-    .min(1)
-    .transform((types) => types.split(','))
-    .optional()
-    .meta({ description: 'Event types, separated by commas', example: 'ledger.transaction_posted' }),
+  after: AfterSchema.meta({ description: 'Only events after this position', example: 8812 }),
+  types: TypesSchema,
   account: z
     .string()
     .optional()
@@ -55,11 +59,7 @@ const PageSchema = pageSchema(EventSchema).extend({
 });
 
 export function createRoutes(kinds: () => EventKind[], accountPositions: AccountPositions): Route[] {
-  const kindOf = (type: string): EventKind => {
-    const kind = kinds().find((each) => each.type === type);
-    if (kind === undefined) throw new Error(`no module says ${type}`);
-    return kind;
-  };
+  const kindOf = kindFinder(kinds);
   return [
     readRoute({
       method: 'get',
@@ -132,7 +132,8 @@ async function readAccount(
   return { rows, after: looked_at.at(-1) ?? range.after, has_more: positions.length === range.row_limit };
 }
 
-function checkType(type: string, kinds: EventKind[]): void {
+/** Errors: `invalid_request`. */
+export function checkType(type: string, kinds: EventKind[]): void {
   if (kinds.some((kind) => kind.type === type)) return;
   const detail = 'there is no such event type';
   throw new Problem('invalid_request', `#/query/types: ${detail}`, {

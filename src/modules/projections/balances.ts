@@ -10,5 +10,7 @@ export function balancesConsumer(database: Database): Consumer {
     name: 'balances',
     description:
       'Carries balances forward, so that a read counts few entries; reads are exact however far it is',
+    // A slice costs about as much as it does for a hundred positions more, so twenty tenants at once had better wait for some.
+    rest_ms: 200,
   });
 }

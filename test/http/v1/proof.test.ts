@@ -5,8 +5,11 @@ import { randomBooks } from '../../modules/ledger/random_books.ts';
 import { asSuperuser } from '../../support/database.ts';
 import { aKey, anAccount, aTenant, aTransaction } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
+import { waitFor } from '../../support/wait.ts';
 
 const server = await startServer({ LOG_LEVEL: 'silent' });
+
+const PositionsSchema = z.looseObject({ position: z.number(), balances_position: z.number() });
 
 test('an empty ledger is proved', async () => {
   const api = server.client((await aTenant()).api_key);
@@ -54,6 +57,11 @@ test('money that does not add up halts the postings of its tenant only, until a 
     await anAccount(each, { code: 'alice' });
     await aTransaction(each, { debit: 'cash', credit: 'alice', amount: '100' });
   }
+  // A projection that had still to come would carry what is tampered with.
+  await waitFor('the balances are carried forward', async () => {
+    const { position, balances_position } = (await api.get('/v1/proof')).as(PositionsSchema);
+    return position === balances_position;
+  });
   const tamper = (change: string) =>
     asSuperuser(
       z.unknown(),

@@ -1,0 +1,165 @@
+// The end of one tenant's log as it grows: each event is read once and made into bytes once, however many streams it goes to.
+import { Audience, type Listener } from './audience.ts';
+import type { Filter } from './filter.ts';
+import type { Frame } from './frame.ts';
+import { Ring } from './ring.ts';
+
+/** the least time between two reads, so that what comes in close order is one piece for each client … */
+const min_rest_ms = 10;
+const max_rest_ms = 100;
+/** … and at most one part in so many of the process goes into it */
+const rest_factor = 4;
+const first_retry_ms = 200;
+const max_retry_ms = 5_000;
+
+export interface TailReader {
+  /** What follows a position, in order and without gaps; at most a page, `more` when that was not all. `since` is the instant at `after`. */
+  readTail: (
+    tenant_id: string,
+    after: number,
+    since: string | null,
+  ) => Promise<{ frames: Frame[]; more: boolean }>;
+  /** Each event once, before it goes to streams. */
+  onFrames: (tenant_id: string, frames: Frame[]) => void;
+  onTrouble: (tenant_id: string, error: unknown, failures: number) => void;
+  /** what the ring of one tenant may weigh */
+  ringLimitBytes: () => number;
+}
+
+/** Waits until the tail has come to where it stands. */
+interface Waiting extends Listener {
+  readonly position: number;
+  advance: () => void;
+}
+
+export class Tail {
+  readonly tenant_id: string;
+  readonly #reader: TailReader;
+  readonly #ring = new Ring();
+  readonly #audience = new Audience();
+  readonly #waiting = new Map<Listener, Waiting>();
+  #head: number;
+  #head_at: string | null = null;
+  #is_woken = false;
+  #is_reading = false;
+  #timer: NodeJS.Timeout | null = null;
+  #not_before_ms = 0;
+  #failures = 0;
+  #is_stopped = false;
+  #attached = 0;
+  /** when the last of those who hold on to it let go; null while there are some */
+  idle_since_ms: number | null = performance.now();
+
+  /** Begins after a position; what follows is read at once. */
+  constructor(tenant_id: string, after: number, reader: TailReader) {
+    this.tenant_id = tenant_id;
+    this.#head = after;
+    this.#reader = reader;
+  }
+
+  /** Everything up to here has been read. */
+  get head(): number {
+    return this.#head;
+  }
+
+  get ring(): Ring {
+    return this.#ring;
+  }
+
+  /** The log has come to this position; 0 when that is not known. */
+  wake(position: number): void {
+    if (position !== 0 && position <= this.#head) return;
+    this.#is_woken = true;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#is_stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  /** It stays open until each has let go, whether or not they listen. */
+  attach(): void {
+    this.#attached += 1;
+    this.idle_since_ms = null;
+  }
+
+  detach(): void {
+    this.#attached -= 1;
+    if (this.#attached === 0) this.idle_since_ms = performance.now();
+  }
+
+  /** From now on `listener` gets what matches, beginning after the head. */
+  join(listener: Listener, filter: Filter): void {
+    this.#audience.add(listener, filter);
+  }
+
+  /** `waiting` stands further than this tail has read, which another process has told it. */
+  wait(waiting: Waiting): void {
+    this.#waiting.set(waiting, waiting);
+    this.wake(0);
+  }
+
+  leave(leaving: Listener): void {
+    this.#audience.delete(leaving);
+    this.#waiting.delete(leaving);
+  }
+
+  #schedule(): void {
+    if (this.#is_stopped || this.#is_reading || this.#timer !== null) return;
+    const rest_ms = this.#not_before_ms - performance.now();
+    if (rest_ms <= 0) {
+      void this.#read();
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#read();
+    }, rest_ms);
+  }
+
+  async #read(): Promise<void> {
+    this.#is_reading = true;
+    this.#is_woken = false;
+    try {
+      const { frames, more } = await this.#reader.readTail(this.tenant_id, this.#head, this.#head_at);
+      const began_ms = performance.now();
+      if (!this.#is_stopped) this.#deliver(frames);
+      if (more) this.#is_woken = true;
+      this.#failures = 0;
+      const spent_ms = performance.now() - began_ms;
+      const rest_ms = more ? 0 : Math.min(max_rest_ms, Math.max(min_rest_ms, spent_ms * rest_factor));
+      this.#not_before_ms = performance.now() + rest_ms;
+    } catch (error) {
+      // Clients stay where they are, and miss nothing: the same is read again.
+      this.#failures += 1;
+      this.#reader.onTrouble(this.tenant_id, error, this.#failures);
+      this.#is_woken = true;
+      this.#not_before_ms =
+        performance.now() + Math.min(max_retry_ms, first_retry_ms * 2 ** Math.min(this.#failures, 10));
+    } finally {
+      this.#is_reading = false;
+      if (this.#is_woken) this.#schedule();
+    }
+  }
+
+  #deliver(frames: Frame[]): void {
+    const last = frames.at(-1);
+    if (last === undefined) return;
+    for (const [index, { position }] of frames.entries()) {
+      if (position !== this.#head + 1 + index) {
+        throw new Error(`the log has no position ${this.#head + 1 + index}; ${position} follows`);
+      }
+    }
+    this.#head = last.position;
+    this.#head_at = last.recorded_at;
+    this.#ring.add(frames, this.#reader.ringLimitBytes());
+    this.#reader.onFrames(this.tenant_id, frames);
+    this.#audience.deliver(frames);
+    for (const waiting of [...this.#waiting.values()]) {
+      if (waiting.position > this.#head) continue;
+      this.#waiting.delete(waiting);
+      waiting.advance();
+    }
+  }
+}

@@ -1,0 +1,89 @@
+// What signs the calls of an endpoint: one secret, and during a rotation the old ones beside it.
+import { z } from 'zod';
+import { queries, type Tx } from '../../db.ts';
+import { newUuid } from '../../id.ts';
+import { type Algorithm, AlgorithmSchema, WebhookEndpointSchema } from './schema.ts';
+import { createSigner, newSecret, type Signer } from './signing.ts';
+import type { Vault } from './vault.ts';
+
+const sql = queries(
+  import.meta.url,
+  'signing_secret_insert',
+  'signing_secret_expire',
+  'signing_secret_list',
+  'signing_secret_list_sealed',
+);
+
+const SigningSchema = WebhookEndpointSchema.shape.signing.element.extend({ endpoint_id: z.uuid() });
+export type Signing = z.infer<typeof SigningSchema>;
+
+/** Answers what is shown once; null when there is nothing to show. Errors: `webhooks_not_configured`. */
+export async function addSecret(
+  tx: Tx,
+  vault: Vault,
+  endpoint_id: string,
+  algorithm: Algorithm,
+): Promise<string | null> {
+  const { tenant_id } = tx.actor;
+  const { secret, shown, public_key } = newSecret(algorithm);
+  const id = newUuid();
+  const sealed = vault.seal(secret, bindingOf(tenant_id, endpoint_id, id));
+  await tx.run(sql.signing_secret_insert, { tenant_id, endpoint_id, id, algorithm, sealed, public_key });
+  return shown;
+}
+
+/** Those that sign now do so for as long as the overlap at most. */
+export async function expireSecrets(tx: Tx, endpoint_id: string, overlap_seconds: number): Promise<void> {
+  await tx.run(sql.signing_secret_expire, { tenant_id: tx.actor.tenant_id, endpoint_id, overlap_seconds });
+}
+
+/** What may be shown of those that sign now, the newest first. */
+export async function listSigning(tx: Tx, endpoint_ids: string[]): Promise<Signing[]> {
+  return tx.many(sql.signing_secret_list, { tenant_id: tx.actor.tenant_id, endpoint_ids }, SigningSchema);
+}
+
+const SealedSchema = z.object({
+  endpoint_id: z.uuid(),
+  id: z.uuid(),
+  algorithm: AlgorithmSchema,
+  sealed: z.instanceof(Buffer),
+});
+
+/** signers in memory; some 500 bytes each */
+const kept_signers = 10_000;
+
+/** Opens secrets, and keeps those that were opened lately. */
+export class Signers {
+  readonly #vault: Vault;
+  /** by the secret's id, oldest first */
+  readonly #known = new Map<string, Signer>();
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+  }
+
+  /** endpoint → what signs for it now, the newest first */
+  async list(tx: Tx, endpoint_ids: string[]): Promise<Map<string, Signer[]>> {
+    const { tenant_id } = tx.actor;
+    const rows = await tx.many(sql.signing_secret_list_sealed, { tenant_id, endpoint_ids }, SealedSchema);
+    const found = new Map<string, Signer[]>();
+    for (const row of rows) {
+      const signer = this.#known.get(row.id) ?? this.#unseal(tenant_id, row);
+      found.set(row.endpoint_id, [...(found.get(row.endpoint_id) ?? []), signer]);
+    }
+    return found;
+  }
+
+  #unseal(tenant_id: string, { endpoint_id, id, algorithm, sealed }: z.infer<typeof SealedSchema>): Signer {
+    const secret = this.#vault.unseal(sealed, bindingOf(tenant_id, endpoint_id, id));
+    const signer = createSigner(algorithm, secret);
+    this.#known.set(id, signer);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > kept_signers && oldest !== undefined) this.#known.delete(oldest);
+    return signer;
+  }
+}
+
+function bindingOf(tenant_id: string, endpoint_id: string, id: string): string {
+  return `webhooks.signing_secret ${tenant_id} ${endpoint_id} ${id}`;
+}

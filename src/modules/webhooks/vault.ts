@@ -1,0 +1,74 @@
+// Signing secrets at rest. They have to be had again to sign with, so they are encrypted with a key that is not in the database: a copy
+// of the database signs nothing. (docs/decisions/webhook-secrets.md)
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../../config.ts';
+import { Problem } from '../../errors.ts';
+
+const algorithm = 'aes-256-gcm';
+const key_bytes = 32;
+const nonce_bytes = 12;
+const tag_bytes = 16;
+
+/** Seals and opens; `bound_to` is the row that the secret belongs to, so that it opens nowhere else. */
+export class Vault {
+  readonly #config: Pick<Config, 'NODE_ENV' | 'LATTICE_DATA_DIR' | 'WEBHOOK_SECRET_KEY'>;
+  #key: Buffer | null = null;
+
+  constructor(config: Pick<Config, 'NODE_ENV' | 'LATTICE_DATA_DIR' | 'WEBHOOK_SECRET_KEY'>) {
+    this.#config = config;
+  }
+
+  /** Errors: `webhooks_not_configured`. */
+  seal(secret: Buffer, bound_to: string): Buffer {
+    const nonce = randomBytes(nonce_bytes);
+    const cipher = createCipheriv(algorithm, this.#open(), nonce).setAAD(Buffer.from(bound_to));
+    return Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  /** Throws when another key sealed it. */
+  unseal(sealed: Buffer, bound_to: string): Buffer {
+    const decipher = createDecipheriv(algorithm, this.#open(), sealed.subarray(0, nonce_bytes));
+    decipher.setAAD(Buffer.from(bound_to)).setAuthTag(sealed.subarray(-tag_bytes));
+    return Buffer.concat([decipher.update(sealed.subarray(nonce_bytes, -tag_bytes)), decipher.final()]);
+  }
+
+  /** The key, as soon as it is needed; in production it is given, elsewhere it is made once. */
+  #open(): Buffer {
+    this.#key ??= this.#given() ?? this.#kept();
+    return this.#key;
+  }
+
+  #given(): Buffer | null {
+    const { NODE_ENV, WEBHOOK_SECRET_KEY } = this.#config;
+    if (WEBHOOK_SECRET_KEY !== undefined) return Buffer.from(WEBHOOK_SECRET_KEY, 'base64');
+    if (NODE_ENV !== 'production') return null;
+    throw new Problem(
+      'webhooks_not_configured',
+      'This Lattice has no WEBHOOK_SECRET_KEY to keep signing secrets with; its operator has to give it one',
+    );
+  }
+
+  #kept(): Buffer {
+    const path = join(this.#config.LATTICE_DATA_DIR, 'webhooks.key');
+    if (!existsSync(path)) makeKey(this.#config.LATTICE_DATA_DIR, path);
+    const key = Buffer.from(readFileSync(path, 'utf8'), 'base64');
+    if (key.length !== key_bytes) throw new Error(`${path} does not hold a key of ${key_bytes} bytes`);
+    return key;
+  }
+}
+
+/** Whole or not at all, and of two processes that do it at once the first one's stays. */
+function makeKey(directory: string, path: string): void {
+  mkdirSync(directory, { recursive: true });
+  const unfinished = `${path}.${randomBytes(8).toString('hex')}`;
+  writeFileSync(unfinished, `${randomBytes(key_bytes).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
+  try {
+    linkSync(unfinished, path);
+  } catch (error) {
+    if (!existsSync(path)) throw error;
+  } finally {
+    unlinkSync(unfinished);
+  }
+}

@@ -1,0 +1,425 @@
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { encodeId } from '../../../src/id.ts';
+import type { Client } from '../../support/client.ts';
+import { asSuperuser } from '../../support/database.ts';
+import {
+  aKey,
+  anAccount,
+  aPlatformKey,
+  aTenant,
+  aTransaction,
+  type TestTenant,
+} from '../../support/factories.ts';
+import { startServer } from '../../support/server.ts';
+import { type StreamOptions, TestStream } from '../../support/stream.ts';
+import { waitFor } from '../../support/wait.ts';
+
+const server = await startServer({ STREAMS_PER_KEY: '4' });
+const path = '/v1/events/stream';
+
+const PageSchema = z.object({
+  data: z.array(z.looseObject({ position: z.number(), type: z.string(), subject: z.string() })),
+});
+const ProblemSchema = z.looseObject({
+  code: z.string(),
+  errors: z.array(z.looseObject({ pointer: z.string(), code: z.string() })).optional(),
+});
+
+function open(tenant: TestTenant, query = '', options: StreamOptions = {}, url = server.url) {
+  return TestStream.open(`${url}${path}${query}`, { api_key: tenant.api_key, ...options });
+}
+
+/** Two accounts, and a transaction between them. */
+async function aBusyTenant() {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  const alice = await anAccount(api, { code: 'customers:alice' });
+  const cash = await anAccount(api, { code: 'assets:cash', type: 'asset' });
+  const transact = () => aTransaction(api, { debit: cash.id, credit: alice.id });
+  const first = await transact();
+  return { tenant, api, alice, cash, transact, first };
+}
+
+/** Events in such number that neither a page nor the ring holds them. Straight into the log: nobody is told. */
+async function appendMany(tenant: TestTenant, count: number): Promise<number> {
+  const [row] = await asSuperuser(
+    z.object({ position: z.string() }),
+    `select max(appended.position) as position
+     from generate_series(1, $2) number, log.append_event(
+       $1, gen_random_uuid(), 'log.consumer_resumed', $1, json_build_object('consumer', 'number ' || number), $1, 'req', null
+     ) appended`,
+    [tenant.id, count],
+  );
+  return Number(row?.position);
+}
+
+async function listed(api: Client, query = ''): Promise<unknown[]> {
+  return PageSchema.parse((await api.get(`/v1/events?limit=200${query}`)).body).data;
+}
+
+async function refusal(tenant: TestTenant, query: string, options: StreamOptions = {}) {
+  const stream = await open(tenant, query, options);
+  await stream.ended;
+  const { code, errors = [] } = ProblemSchema.parse(JSON.parse(stream.text));
+  return [stream.status, code, ...errors.map((error) => `${error.pointer} ${error.code}`)];
+}
+
+test('a stream is the log: each event once, in order, the same as in the list', async () => {
+  const { tenant, api, transact } = await aBusyTenant();
+  const stream = await open(tenant, '?after=0');
+  expect(Object.fromEntries(stream.headers)).toMatchObject({
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store, no-transform',
+    'x-content-type-options': 'nosniff',
+    'request-id': expect.stringMatching(/^req_/),
+  });
+  await stream.live();
+  for (let round = 0; round < 5; round += 1) await transact();
+  await stream.count(9);
+  const events = stream.events.map(({ data }) => JSON.parse(data ?? ''));
+  expect(events).toEqual(await listed(api));
+  expect(stream.positions).toEqual(events.map(({ position }) => position));
+  expect(stream.retries.every((retry_ms) => retry_ms >= 1_000 && retry_ms <= 3_000)).toBe(true);
+  await stream.close();
+});
+
+test('without a position it begins now, and says from where to resume when it is cut before any event', async () => {
+  const { tenant, first, transact } = await aBusyTenant();
+  const stream = await open(tenant);
+  await stream.live();
+  expect([stream.last_event_id, stream.events]).toEqual([String(first.position), []]);
+  await stream.close();
+  const missed = await transact();
+  const again = await open(tenant, '', { last_event_id: stream.last_event_id ?? '' });
+  await again.reached(missed.position);
+  expect(again.positions).toEqual([missed.position]);
+  await again.close();
+});
+
+test('Last-Event-ID goes before `after`, which a browser sends again as it was', async () => {
+  const { tenant, transact, first } = await aBusyTenant();
+  const second = await transact();
+  const stream = await open(tenant, '?after=0', { last_event_id: first.position });
+  await stream.live();
+  expect(stream.positions).toEqual([second.position]);
+  await stream.close();
+});
+
+describe('filters', () => {
+  test('let the same through whether it happens now or is read from before', async () => {
+    const { tenant, api, alice, cash, transact, first } = await aBusyTenant();
+    const bob = await anAccount(api, { code: 'customers:bob' });
+    const queries: Record<string, string> = {
+      types: '?types=ledger.account_created,ledger.account_updated',
+      account: `?account=${alice.id}`,
+      code: '?account=customers:alice&types=ledger.transaction_posted',
+      prefix: '?account_prefix=customers:',
+      subject: `?subject=${first.id}`,
+      nothing: '?account_prefix=nobody:',
+    };
+    const owners = await Promise.all(Object.keys(queries).map(() => aKey(tenant.id, 'owner')));
+    const live = await Promise.all(
+      Object.values(queries).map((query, index) =>
+        open(tenant, `${query}&after=0`, { api_key: owners[index]?.api_key ?? null }),
+      ),
+    );
+    await Promise.all(live.map((stream) => stream.live()));
+    await transact();
+    const hold = await aTransaction(api, { debit: cash.id, credit: bob.id, status: 'pending' });
+    await api.post(`/v1/transactions/${hold.id}/void`);
+    await api.patch(`/v1/accounts/${alice.id}`, { name: 'Alice' });
+    await api.post(`/v1/transactions/${first.id}/reversal`, {});
+    const last = await transact();
+    const all = await open(tenant, '?after=0');
+    await all.reached(last.position);
+    await all.close();
+
+    const wanted: Record<string, (text: string, event: { type: string; subject: string }) => boolean> = {
+      types: (_, { type }) => ['ledger.account_created', 'ledger.account_updated'].includes(type),
+      account: (text) => text.includes(alice.id),
+      code: (text, { type }) => type === 'ledger.transaction_posted' && text.includes('customers:alice'),
+      prefix: (text) => text.includes('customers:'),
+      subject: (_, { subject }) => subject === first.id,
+      nothing: () => false,
+    };
+    for (const [index, name] of Object.keys(queries).entries()) {
+      const expected = all.events.flatMap(({ id, data }) =>
+        data !== null && wanted[name]?.(data, JSON.parse(data)) ? [Number(id)] : [],
+      );
+      await waitFor(`${name} has come`, () => live[index]?.positions.length === expected.length);
+      expect([name, live[index]?.positions]).toEqual([name, expected]);
+      await live[index]?.close();
+      // Now what was live is long ago: beyond the ring, and found in the database.
+      const from_ring = await open(tenant, `${queries[name]}&after=0`);
+      await from_ring.live();
+      expect([name, from_ring.positions]).toEqual([name, expected]);
+      await from_ring.close();
+    }
+    await appendMany(tenant, 3_000);
+    const elsewhere = await startServer();
+    for (const [index, name] of Object.keys(queries).entries()) {
+      const from_database = await open(tenant, `${queries[name]}&after=0`, {}, elsewhere.url);
+      await from_database.live();
+      expect([name, from_database.positions]).toEqual([name, live[index]?.positions]);
+      expect(Number(from_database.last_event_id)).toBeGreaterThanOrEqual(last.position + 3_000);
+      await from_database.close();
+    }
+    await elsewhere.close();
+  });
+
+  test('that cannot match anything are refused', async () => {
+    const { tenant } = await aBusyTenant();
+    expect(await refusal(tenant, '?types=ledger.transaction_imagined')).toEqual([
+      400,
+      'invalid_request',
+      '#/query/types event_type_unknown',
+    ]);
+    expect(await refusal(tenant, '?account=customers:nobody')).toEqual([404, 'not_found']);
+    expect(await refusal(tenant, '?subject=bob')).toEqual([
+      400,
+      'invalid_request',
+      '#/query/subject filter_matches_nothing',
+    ]);
+    expect(
+      await refusal(tenant, '?types=ledger.account_created&subject=txn_01h455vb4pex5vsknk084sn02q'),
+    ).toEqual([400, 'invalid_request', '#/query/subject filter_matches_nothing']);
+    expect(await refusal(tenant, '?account_prefix=a%20b')).toEqual([
+      400,
+      'invalid_request',
+      '#/query/account_prefix invalid_format',
+    ]);
+    expect(await refusal(tenant, '?nonsense=1')).toEqual([
+      400,
+      'invalid_request',
+      '#/query/nonsense unknown_field',
+    ]);
+  });
+});
+
+test('a long way back is read in pages, and what happens meanwhile follows', async () => {
+  const { tenant, transact } = await aBusyTenant();
+  const before = await appendMany(tenant, 4_321);
+  const stream = await open(tenant, '?after=0');
+  for (let round = 0; round < 20; round += 1) await transact();
+  await stream.reached(before + 20);
+  expect(stream.positions).toEqual(Array.from({ length: before + 20 }, (_, index) => index + 1));
+  await stream.close();
+});
+
+test('what nobody told of is found by looking', async () => {
+  const { tenant } = await aBusyTenant();
+  const stream = await open(tenant);
+  await stream.live();
+  const position = await appendMany(tenant, 3);
+  await stream.reached(position);
+  expect(stream.positions).toEqual([position - 2, position - 1, position]);
+  await stream.close();
+});
+
+describe('a position that cannot be gone on from', () => {
+  test('is refused when it is none', async () => {
+    const { tenant } = await aBusyTenant();
+    for (const last_event_id of ['x', '-1', '1.5', '01', ' 1x', '1e3', '9'.repeat(16)]) {
+      expect(await refusal(tenant, '', { last_event_id })).toEqual([
+        400,
+        'invalid_request',
+        '#/header/Last-Event-ID invalid_value',
+      ]);
+    }
+    expect(await refusal(tenant, '?after=x')).toEqual([
+      400,
+      'invalid_request',
+      '#/query/after invalid_format',
+    ]);
+  });
+
+  test('ahead of the log resets the client to its head', async () => {
+    const { tenant, first, transact } = await aBusyTenant();
+    const stream = await open(tenant, '', { last_event_id: 999_999 });
+    await stream.live();
+    const [reset] = stream.messages;
+    expect(reset).toEqual({
+      id: String(first.position),
+      event: 'reset',
+      data: JSON.stringify({ reason: 'ahead_of_log', requested: 999_999, position: first.position }),
+    });
+    const next = await transact();
+    await stream.reached(next.position);
+    expect(stream.positions.slice(1)).toEqual([next.position]);
+    await stream.close();
+  });
+
+  test('beyond what is kept resets the client to the oldest event', async () => {
+    const { tenant, first } = await aBusyTenant();
+    await asSuperuser(z.unknown(), 'delete from log.event where tenant_id = $1 and position <= 2', [
+      tenant.id,
+    ]);
+    const stream = await open(tenant, '', { last_event_id: 1 });
+    await stream.live();
+    expect(stream.messages[0]).toEqual({
+      id: '2',
+      event: 'reset',
+      data: JSON.stringify({ reason: 'beyond_retention', requested: 1, position: 2 }),
+    });
+    expect(stream.positions.slice(1)).toEqual([3, first.position]);
+    await stream.close();
+    const from_there = await open(tenant, '', { last_event_id: 2 });
+    await from_there.live();
+    expect(from_there.messages[0]?.event).toBe('message');
+    await from_there.close();
+  });
+});
+
+test('several processes: one is cut off, and another goes on without gap or duplicate', async () => {
+  const { tenant, transact } = await aBusyTenant();
+  const other = await startServer();
+  const stream = await open(tenant, '?after=0', {}, other.url);
+  await stream.live();
+  await transact();
+  const second = await transact();
+  await stream.reached(second.position);
+  const closing = other.close();
+  expect(await stream.ended).toBe('ended');
+  expect(stream.retries).toHaveLength(2);
+  expect(stream.retries[1]).toBeGreaterThanOrEqual(500);
+  await closing;
+  await transact();
+  const last = await transact();
+  const again = await open(tenant, '?after=0', { last_event_id: stream.last_event_id ?? '' });
+  await again.reached(last.position);
+  const positions = [...stream.positions, ...again.positions];
+  expect(positions).toEqual(Array.from({ length: last.position }, (_, index) => index + 1));
+  await again.close();
+});
+
+describe('a stream ends with the right to it', () => {
+  /** From the request that ends it until the end of the stream. */
+  async function endsAfter(streams: TestStream[], act: () => Promise<unknown>): Promise<number> {
+    await act();
+    const began_ms = performance.now();
+    await Promise.all(streams.map((stream) => stream.ended));
+    return performance.now() - began_ms;
+  }
+
+  test('when its key is revoked, here or by another process, within a second; others go on', async () => {
+    const { tenant, api, transact } = await aBusyTenant();
+    const other = await startServer();
+    const { api_key, actor_id } = await aKey(tenant.id, 'auditor');
+    const [here, there, untouched] = await Promise.all([
+      open(tenant, '', { api_key }),
+      open(tenant, '', { api_key }, other.url),
+      open(tenant),
+    ]);
+    await Promise.all([here, there, untouched].map((stream) => stream.live()));
+    const took_ms = await endsAfter([here, there], () =>
+      api.post(`/v1/keys/${encodeId('key', actor_id)}/revocation`),
+    );
+    expect(took_ms).toBeLessThan(1_000);
+    expect(await refusal(tenant, '', { api_key })).toEqual([401, 'unauthenticated']);
+    const next = await transact();
+    await untouched.reached(next.position);
+    await untouched.close();
+    await other.close();
+  });
+
+  test('when its tenant is suspended', async () => {
+    const { tenant } = await aBusyTenant();
+    const bystander = await aBusyTenant();
+    const other = await startServer();
+    const [here, there, theirs] = await Promise.all([
+      open(tenant),
+      open(tenant, '', {}, other.url),
+      open(bystander.tenant),
+    ]);
+    await Promise.all([here, there, theirs].map((stream) => stream.live()));
+    const platform = server.client(await aPlatformKey());
+    const took_ms = await endsAfter([here, there], () =>
+      platform.post(`/v1/tenants/${encodeId('tenant', tenant.id)}/suspension`),
+    );
+    expect(took_ms).toBeLessThan(1_000);
+    expect(await refusal(tenant, '')).toEqual([403, 'tenant_suspended']);
+    const next = await bystander.transact();
+    await theirs.reached(next.position);
+    await theirs.close();
+    await other.close();
+  });
+
+  test('when its key expires, and not before', async () => {
+    const { tenant, api } = await aBusyTenant();
+    const { api_key, actor_id } = await aKey(tenant.id, 'auditor');
+    const stream = await open(tenant, '', { api_key });
+    await stream.live();
+    const took_ms = await endsAfter([stream], () =>
+      api.post(`/v1/keys/${encodeId('key', actor_id)}/rotation`, { overlap_seconds: 1 }),
+    );
+    expect(took_ms).toBeGreaterThan(500);
+    expect(took_ms).toBeLessThan(2_000);
+  });
+
+  test('a key that was revoked elsewhere opens none, even while it is still remembered here', async () => {
+    const { tenant, api } = await aBusyTenant();
+    const other = await startServer();
+    const { api_key, actor_id } = await aKey(tenant.id, 'auditor');
+    expect((await other.client(api_key).get('/v1/me')).status).toBe(200);
+    await api.post(`/v1/keys/${encodeId('key', actor_id)}/revocation`);
+    const stream = await open(tenant, '', { api_key }, other.url);
+    await stream.ended;
+    expect(stream.status).toBe(401);
+    await other.close();
+  });
+});
+
+describe('there are limits', () => {
+  test('to the streams of a key; one that ends makes room', async () => {
+    const { tenant } = await aBusyTenant();
+    const streams = await Promise.all([open(tenant), open(tenant), open(tenant), open(tenant)]);
+    await Promise.all(streams.map((stream) => stream.live()));
+    const refused = await open(tenant);
+    await refused.ended;
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
+    expect(ProblemSchema.parse(JSON.parse(refused.text)).code).toBe('stream_limit_reached');
+    await streams[0]?.close();
+    await waitFor('there is room again', async () => {
+      const stream = await open(tenant);
+      await stream.close();
+      return stream.status === 200;
+    });
+    await Promise.all(streams.map((stream) => stream.close()));
+  });
+
+  test('to the streams of a process', async () => {
+    const { tenant } = await aBusyTenant();
+    const small = await startServer({ STREAMS_PER_PROCESS: '2' });
+    const streams = await Promise.all([open(tenant, '', {}, small.url), open(tenant, '', {}, small.url)]);
+    await Promise.all(streams.map((stream) => stream.live()));
+    const refused = await open(tenant, '', {}, small.url);
+    await refused.ended;
+    expect([refused.status, ProblemSchema.parse(JSON.parse(refused.text)).code]).toEqual([503, 'overloaded']);
+    await Promise.all(streams.map((stream) => stream.close()));
+    await small.close();
+  });
+});
+
+test('HEAD tells that there is a stream, without one', async () => {
+  const { tenant } = await aBusyTenant();
+  const response = await fetch(server.url + path, {
+    method: 'HEAD',
+    headers: { Authorization: `Bearer ${tenant.api_key}` },
+  });
+  expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
+    200,
+    'text/event-stream; charset=utf-8',
+    '',
+  ]);
+});
+
+test('an idle stream says that it lives, and moves the id past what its filter does not let through', async () => {
+  const { tenant, transact } = await aBusyTenant();
+  const stream = await open(tenant, '?types=ledger.account_closed');
+  await stream.live();
+  const last = await transact();
+  await stream.reached(last.position, 16_000);
+  expect([stream.comments, stream.events]).toEqual([[''], []]);
+  await stream.close();
+}, 20_000);

@@ -709,13 +709,13 @@ create table proofs.block (
   signature bytea not null,
   leaves bytea not null,
   constraint block_pkey PRIMARY KEY (tenant_id, number),
-  constraint block_hash_once UNIQUE (tenant_id, hash),
-  constraint block_last_position_once UNIQUE (tenant_id, last_position),
   constraint block_hashes_sha256 CHECK (((length(root) = 32) AND (length(previous_hash) = 32) AND (length(hash) = 32))),
   constraint block_leaves_complete CHECK ((length(leaves) = (32 * ((last_position - first_position) + 1)))),
   constraint block_number_positive CHECK ((number > 0)),
   constraint block_positions_ordered CHECK (((first_position > 0) AND (first_position <= last_position)))
 );
+CREATE UNIQUE INDEX block_hash_idx ON proofs.block USING btree (tenant_id, hash);
+CREATE UNIQUE INDEX block_last_position_idx ON proofs.block USING btree (tenant_id, last_position);
 alter table proofs.block enable row level security;
 alter table proofs.block force row level security;
 create policy tenant_wall on proofs.block as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));

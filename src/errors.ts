@@ -22,7 +22,6 @@ const catalogue = {
   forbidden: { status: 403, title: 'The API key may not do this' },
   not_found: { status: 404, title: 'There is no such thing here' },
   method_not_allowed: { status: 405, title: 'The path exists, the method does not' },
-  not_acceptable: { status: 406, title: 'The answer cannot be given in that format' },
   request_timeout: { status: 408, title: 'The request took too long to arrive', retryable: true },
   precondition_failed: { status: 412, title: 'The thing has changed since the ETag was read' },
   body_too_large: { status: 413, title: 'The body is too large' },
@@ -78,7 +77,6 @@ const catalogue = {
   reference_taken: { status: 409, title: 'Another transaction has this reference' },
   insufficient_funds: { status: 422, title: 'An account would fall below its limit' },
   limit_exceeded: { status: 422, title: 'An account would pass its limit' },
-  bulk_item_failed: { status: 422, title: 'An item of the bulk request failed, so nothing was posted' },
   ledger_halted: {
     status: 503,
     title: 'Postings of this tenant are halted until its ledger is verified',

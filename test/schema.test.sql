@@ -17,9 +17,15 @@ from pg_class relation
 where relation.relkind in ('r', 'p') and relation.relnamespace::regnamespace::text = any ($schemas);
 
 -- name: policy_extra
--- A second permissive policy is a second door.
+-- A second permissive policy is a second door. One is known: a statement that posts for several tenants inserts for those it names, and reads
+-- nothing by that.
 select format('%s %s', policy.polrelid::regclass, policy.polname) as object,
-  policy.polname <> 'tenant_wall' and policy.polpermissive as wrong
+  policy.polname <> 'tenant_wall' and policy.polpermissive
+  and not (
+    policy.polname = 'batch_wall' and policy.polcmd = 'a'
+    and regexp_replace(pg_get_expr(policy.polwithcheck, policy.polrelid), '\s+', ' ', 'g')
+      = '(tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting(''app.batch_tenant_ids''::text, true), ''''::text))::uuid[] AS "nullif"), ''{}''::uuid[])))'
+  ) as wrong
 from pg_policy policy
 join pg_class relation on relation.oid = policy.polrelid
 where relation.relnamespace::regnamespace::text = any ($schemas);

@@ -221,7 +221,15 @@ const ObjectSchema = z.object({ object: z.string(), wrong: z.boolean() });
 
 describe('the catalogue', () => {
   test('has the schemas of the modules', () => {
-    expect(tenant_schemas.sort()).toEqual(['access', 'ledger', 'log', 'projection', 'tenants', 'webhooks']);
+    expect(tenant_schemas.sort()).toEqual([
+      'access',
+      'ledger',
+      'log',
+      'projection',
+      'proofs',
+      'tenants',
+      'webhooks',
+    ]);
   });
 
   test.each(checks)('$promise', async ({ query, at_least, breach, allowed = {} }) => {

@@ -21,13 +21,14 @@ create table proofs.block (
   -- 32 bytes for each position
   leaves bytea not null,
   constraint block_pkey primary key (tenant_id, number),
-  constraint block_last_position_once unique (tenant_id, last_position),
-  constraint block_hash_once unique (tenant_id, hash),
   constraint block_number_positive check (number > 0),
   constraint block_positions_ordered check (first_position > 0 and first_position <= last_position),
   constraint block_hashes_sha256 check (length(root) = 32 and length(previous_hash) = 32 and length(hash) = 32),
   constraint block_leaves_complete check (length(leaves) = 32 * (last_position - first_position + 1))
 );
+
+create unique index block_last_position_idx on proofs.block (tenant_id, last_position);
+create unique index block_hash_idx on proofs.block (tenant_id, hash);
 
 -- Hashes cannot be compressed.
 alter table proofs.block alter column leaves set storage external;

@@ -66,6 +66,18 @@ const TransactionListQuerySchema = PageQuerySchema.extend({
 });
 export type TransactionFilters = z.infer<typeof TransactionListQuerySchema>;
 
+/** A customer's card payment of 100.00 EUR. */
+const example_transaction = {
+  entries: [
+    { account: 'processor:acquirer', direction: 'debit', amount: '10000', currency: 'EUR' },
+    { account: 'customers:alice', direction: 'credit', amount: '10000' },
+  ],
+  effective_at: '2026-11-20T09:00:00Z',
+  description: 'card payment',
+  reference: 'ch_123',
+  metadata: { order: 'o_1' },
+};
+
 export function transactionRoutes(poster: Poster, transactions: TransactionReader): Route[] {
   const post = async (
     input: Input<unknown, { dry_run?: boolean | undefined }>,
@@ -97,6 +109,7 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
       permission: { action: 'create', subject: 'transaction' },
       query: PostQuerySchema,
       body: TransactionRequestSchema,
+      example: example_transaction,
       responses: { 201: TransactionSchema, 200: TransactionSchema },
       problems: [...posting_problems, 'expiry_in_past'],
       handler: (input, idempotency) => post(input, idempotency, { kind: 'post', request: input.body }),
@@ -114,6 +127,7 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
       params: TransactionParamsSchema,
       query: PostQuerySchema,
       body: CaptureRequestSchema,
+      example: { amount: '2500', final: true },
       responses: { 201: TransactionSchema, 200: TransactionSchema },
       problems: [
         'not_found',
@@ -188,6 +202,7 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
       }),
       body: BulkEnvelopeSchema,
       documented_body: BulkRequestSchema,
+      example: { atomic: true, transactions: [example_transaction] },
       body_limit_bytes: bulk_body_limit_bytes,
       ndjson: true,
       responses: { 201: BulkResultSchema, 200: BulkResultSchema },

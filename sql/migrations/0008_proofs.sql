@@ -27,8 +27,8 @@ create table proofs.block (
   constraint block_leaves_complete check (length(leaves) = 32 * (last_position - first_position + 1))
 );
 
-create unique index block_last_position_idx on proofs.block (tenant_id, last_position);
-create unique index block_hash_idx on proofs.block (tenant_id, hash);
+create index block_last_position_idx on proofs.block (tenant_id, last_position);
+create index block_hash_idx on proofs.block (tenant_id, hash);
 
 -- Hashes cannot be compressed.
 alter table proofs.block alter column leaves set storage external;

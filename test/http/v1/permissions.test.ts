@@ -55,7 +55,6 @@ const allowed: Record<string, RoleName[]> = {
   'POST /v1/accounts/{account}/reopening': posters,
   'GET /v1/accounts/{account}/balance': tenant,
   'GET /v1/balances/stream': tenant,
-  'GET /v1/balances/stream': tenant,
   'GET /v1/accounts/{account}/entries': tenant,
   'GET /v1/balances': tenant,
   'GET /v1/trial_balance': tenant,

@@ -18,6 +18,7 @@ import { single_hot } from './workloads/single-hot.ts';
 import { single_uniform } from './workloads/single-uniform.ts';
 import { start } from './workloads/start.ts';
 import { verify } from './workloads/verify.ts';
+import { webhooks } from './workloads/webhooks.ts';
 
 const workloads: Workload[] = [
   single_uniform,
@@ -27,6 +28,7 @@ const workloads: Workload[] = [
   single_at_20m,
   balance_1m,
   memory,
+  webhooks,
   start,
   verify,
 ];
@@ -51,7 +53,6 @@ const bench: Bench = {
   rounds: number.int().parse(values.rounds),
   connections: number.int().parse(values.connections),
   entries: number.int().parse(values.entries),
-  note: (line) => console.log(`  ${line}`),
 };
 const unknown = values.only?.filter((name) => !workloads.some((workload) => workload.name === name));
 if (unknown !== undefined && unknown.length > 0) {

@@ -1,5 +1,6 @@
 // One Lattice to measure: a Postgres of its own with the settings of `npm start`, and the server as a process apart from it and from us.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -151,6 +152,9 @@ async function startServer(
       LOG_LEVEL: 'warn',
       // The only thing that is switched off: a limit on the rate would be what is measured.
       RATE_LIMIT_PER_SECOND: '0',
+      // The receiver of webhooks is on this machine.
+      OUTBOUND_ALLOW: '127.0.0.1:*',
+      WEBHOOK_SECRET_KEY: randomBytes(32).toString('base64'),
     },
   });
   if (server.stdout === null) throw new Error('the server has no output');

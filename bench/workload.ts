@@ -1,5 +1,6 @@
 // What a workload is, and what most of them begin and end with.
 import { type Measurement, runLoad, type Settings } from './measure.ts';
+import { note } from './notes.ts';
 import { prove } from './proof.ts';
 import type { TenantTraffic } from './protocol.ts';
 import { cpuLine, type Row } from './report.ts';
@@ -8,8 +9,6 @@ import { Stack, type Tenant } from './stack.ts';
 export interface Bench extends Settings {
   /** entries that single-at-20m finds there already */
   entries: number;
-  /** tells what is going on, and what explains a number */
-  note: (line: string) => void;
 }
 
 export interface Workload {
@@ -21,13 +20,12 @@ export interface Workload {
 
 /** A stack for the length of `work`; what was posted in it is proved before it goes. */
 export async function withStack<Done>(
-  bench: Bench,
   work: (stack: Stack, open: (slug: string, accounts: number) => Promise<OpenTenant>) => Promise<Done>,
 ): Promise<Done> {
   const stack = await Stack.start();
   const tenants: Tenant[] = [];
   try {
-    bench.note(await stack.describePostgres());
+    note(await stack.describePostgres());
     const done = await work(stack, async (slug, accounts) => {
       const opened = await openTenant(stack, slug, accounts);
       tenants.push(opened.tenant);
@@ -71,6 +69,6 @@ export async function postSingly(
     { kind: 'single', tenants: opened.map(({ traffic }) => traffic), hot },
     bench,
   );
-  bench.note(cpuLine([measurement]));
+  note(cpuLine([measurement]));
   return measurement;
 }

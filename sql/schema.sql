@@ -335,6 +335,12 @@ create function ledger.limited_balances(p_tenant_id uuid, p_account_ids uuid[], 
 grant execute on function ledger.limited_balances to lattice_app;
 grant execute on function ledger.limited_balances to lattice_read;
 
+create function ledger.list_balances(p_tenant_id uuid, p_account_ids uuid[])
+  returns TABLE(account_id uuid, code text, type text, currency text, scale smallint, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric, head_position bigint)
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function ledger.list_balances to lattice_app;
+grant execute on function ledger.list_balances to lattice_read;
+
 create function ledger.list_entries(p_tenant_id uuid, p_account_id uuid, p_code text, p_after_position bigint, p_after_ordinal integer, p_descending boolean, p_effective_from timestamp with time zone, p_effective_to timestamp with time zone, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone, p_limit integer)
   returns TABLE(account_type text, currency text, scale smallint, "position" bigint, ordinal integer, transaction_id uuid, direction ledger.direction, amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamp with time zone, recorded_at timestamp with time zone, data json)
   language plpgsql stable set search_path=pg_catalog;
@@ -714,8 +720,8 @@ create table proofs.block (
   constraint block_number_positive CHECK ((number > 0)),
   constraint block_positions_ordered CHECK (((first_position > 0) AND (first_position <= last_position)))
 );
-CREATE UNIQUE INDEX block_hash_idx ON proofs.block USING btree (tenant_id, hash);
-CREATE UNIQUE INDEX block_last_position_idx ON proofs.block USING btree (tenant_id, last_position);
+CREATE INDEX block_hash_idx ON proofs.block USING btree (tenant_id, hash);
+CREATE INDEX block_last_position_idx ON proofs.block USING btree (tenant_id, last_position);
 alter table proofs.block enable row level security;
 alter table proofs.block force row level security;
 create policy tenant_wall on proofs.block as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { maybeDecodeId } from '../../src/id.ts';
 import { RunFailed, runLoad } from '../measure.ts';
+import { note } from '../notes.ts';
 import { recountBalance } from '../proof.ts';
 import { cpuLine, latencies, type Row } from '../report.ts';
 import type { Stack } from '../stack.ts';
@@ -37,9 +38,9 @@ export const balance_1m: Workload = {
   description: `GET balance of an account with a million entries, half of them effective on one of the ${days} days before, ${connections} connections`,
   unit: 'ms, p99',
   run: (bench) =>
-    withStack(bench, async (stack, open) => {
+    withStack(async (stack, open) => {
       const opened = await open('history', 1_000);
-      bench.note(`posting ${entries.toLocaleString('en')} entries to one account`);
+      note(`posting ${entries.toLocaleString('en')} entries to one account`);
       for (let step = 0; step < 4; step += 1) {
         await runLoad(
           stack,
@@ -60,7 +61,7 @@ export const balance_1m: Workload = {
           { connections, warmup_seconds: 1, seconds: bench.reference_seconds },
         );
         const { result } = measurement;
-        bench.note(
+        note(
           `${kind}: ${Math.round(result.requests / result.seconds).toLocaleString('en')} reads/s, ${cpuLine([measurement])}`,
         );
         const spread = latencies([measurement]);

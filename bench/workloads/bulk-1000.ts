@@ -1,4 +1,5 @@
 import { inTurn, runLoad, runReference } from '../measure.ts';
+import { note } from '../notes.ts';
 import { cpuLine, rateRow, spreadLine, transactionsPerSecond } from '../report.ts';
 import { type Workload, withStack } from '../workload.ts';
 
@@ -10,7 +11,7 @@ export const bulk_1000: Workload = {
   description: `POST /v1/transactions/bulk, atomic, 1,000 transactions a request, ${connections} connections, uniform over 10,000 accounts`,
   unit: 'transactions/s',
   run: (bench) =>
-    withStack(bench, async (stack, open) => {
+    withStack(async (stack, open) => {
       const { tenant, traffic } = await open('bulk', 10_000);
       const sides = await inTurn(
         bench.rounds,
@@ -23,9 +24,9 @@ export const bulk_1000: Workload = {
             { ...bench, connections },
           ),
       );
-      bench.note(cpuLine(sides.subject));
-      bench.note(spreadLine('reference', sides.baseline.map(transactionsPerSecond)));
-      bench.note(spreadLine('bulk', sides.subject.map(transactionsPerSecond)));
+      note(cpuLine(sides.subject));
+      note(spreadLine('reference', sides.baseline.map(transactionsPerSecond)));
+      note(spreadLine('bulk', sides.subject.map(transactionsPerSecond)));
       return [rateRow(bulk_1000.name, sides)];
     }),
 };

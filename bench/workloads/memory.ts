@@ -1,4 +1,5 @@
 import { peakMemoryMb } from '../machine.ts';
+import { note } from '../notes.ts';
 import { latencies, rounded } from '../report.ts';
 import { postSingly, type Workload, withStack } from '../workload.ts';
 
@@ -8,12 +9,12 @@ export const memory: Workload = {
     'the most memory that the server process had at once, from its start through uniform single posts',
   unit: 'MB',
   run: (bench) =>
-    withStack(bench, async (stack, open) => {
+    withStack(async (stack, open) => {
       const opened = await open('memory', 10_000);
       const measurements = [];
       for (let round = 0; round < bench.rounds; round += 1) {
         measurements.push(await postSingly(bench, stack, [opened]));
-        bench.note(`after round ${round + 1}: ${peakMemoryMb(stack.server_pid).toFixed(0)} MB`);
+        note(`after round ${round + 1}: ${peakMemoryMb(stack.server_pid).toFixed(0)} MB`);
       }
       return [
         {

@@ -1,4 +1,5 @@
 import { inTurn } from '../measure.ts';
+import { note } from '../notes.ts';
 import { rateRow, spreadLine, transactionsPerSecond } from '../report.ts';
 import { type OpenTenant, postSingly, type Workload, withStack } from '../workload.ts';
 
@@ -10,7 +11,7 @@ export const single_20_tenants: Workload = {
     'the same over 20 tenants of 500 accounts at once; compared with the uniform rate of one tenant',
   unit: 'transactions/s',
   run: (bench) =>
-    withStack(bench, async (stack, open) => {
+    withStack(async (stack, open) => {
       const alone = await open('alone', 10_000);
       const together: OpenTenant[] = [];
       for (let number = 1; number <= tenant_count; number += 1) {
@@ -21,8 +22,8 @@ export const single_20_tenants: Workload = {
         () => postSingly(bench, stack, [alone]),
         () => postSingly(bench, stack, together),
       );
-      bench.note(spreadLine('one tenant', sides.baseline.map(transactionsPerSecond)));
-      bench.note(spreadLine('20 tenants', sides.subject.map(transactionsPerSecond)));
+      note(spreadLine('one tenant', sides.baseline.map(transactionsPerSecond)));
+      note(spreadLine('20 tenants', sides.subject.map(transactionsPerSecond)));
       return [rateRow(single_20_tenants.name, sides)];
     }),
 };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inTurn, runLoad } from '../measure.ts';
+import { note } from '../notes.ts';
 import { prove } from '../proof.ts';
 import { rateRow, spreadLine, transactionsPerSecond } from '../report.ts';
 import { root, Stack } from '../stack.ts';
@@ -32,15 +33,15 @@ export const single_at_20m: Workload = {
     const full = await Stack.start(directory);
     try {
       const prepared = readPrepared(directory);
-      const row = await withStack(bench, async (empty, open) => {
+      const row = await withStack(async (empty, open) => {
         const opened = await open('empty', accounts);
         const sides = await inTurn(
           bench.rounds,
           () => postSingly(bench, empty, [opened]),
           () => postSingly(bench, full, [prepared]),
         );
-        bench.note(spreadLine('empty', sides.baseline.map(transactionsPerSecond)));
-        bench.note(spreadLine('full', sides.subject.map(transactionsPerSecond)));
+        note(spreadLine('empty', sides.baseline.map(transactionsPerSecond)));
+        note(spreadLine('full', sides.subject.map(transactionsPerSecond)));
         return rateRow(single_at_20m.name, sides);
       });
       await prove(full, [prepared.tenant]);
@@ -73,7 +74,7 @@ function readPrepared(directory: string): OpenTenant {
 async function prepare(bench: Bench, directory: string): Promise<void> {
   if (existsSync(join(directory, 'prepared.json'))) return;
   rmSync(directory, { recursive: true, force: true });
-  bench.note(`filling ${directory} with ${bench.entries.toLocaleString('en')} entries, once`);
+  note(`filling ${directory} with ${bench.entries.toLocaleString('en')} entries, once`);
   const stack = await Stack.start(directory);
   try {
     const opened = await openTenant(stack, 'full', accounts);
@@ -91,7 +92,7 @@ async function prepare(bench: Bench, directory: string): Promise<void> {
           requests: Math.ceil(step / transactions_per_request),
         },
       );
-      bench.note(
+      note(
         `${(2 * (done + step)).toLocaleString('en')} entries, ${Math.round(result.transactions / result.seconds).toLocaleString('en')} transactions/s`,
       );
     }

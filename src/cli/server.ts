@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import type { Config } from '../config.ts';
 import { Database } from '../db.ts';
 import { createApp } from '../http/app.ts';
-import { createHttpServer } from '../http/server.ts';
+import { closeUnusedConnections, createHttpServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import { schemaDifferences } from '../migrate.ts';
 import { createModules } from '../modules.ts';
@@ -12,6 +12,8 @@ import { startUpkeep } from './upkeep.ts';
 
 /** No request takes longer; what is still open then is cut. */
 const drain_timeout_ms = 30_000;
+/** A connection that has asked nothing may be about to. */
+const unused_timeout_ms = 500;
 /** While draining, a connection that has had its answer is closed this soon. */
 const idle_check_ms = 10;
 
@@ -108,8 +110,10 @@ async function drain(server: Server): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise((resolve) => server.close(resolve));
   const closing_idle = setInterval(() => server.closeIdleConnections(), idle_check_ms);
+  const closing_unused = setTimeout(() => closeUnusedConnections(server), unused_timeout_ms);
   const cutting = setTimeout(() => server.closeAllConnections(), drain_timeout_ms);
   await closed;
   clearInterval(closing_idle);
+  clearTimeout(closing_unused);
   clearTimeout(cutting);
 }

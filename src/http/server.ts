@@ -38,7 +38,21 @@ export function createHttpServer(listener: RequestListener, timeouts: Timeouts =
   // The body is only asked for once the key has been accepted (body.ts).
   server.on('checkContinue', listener);
   server.on('clientError', refuseSocket);
+  const unused = new Set<Socket>();
+  unused_sockets.set(server, unused);
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', ({ socket }) => unused.delete(socket));
   return server;
+}
+
+const unused_sockets = new WeakMap<Server, Set<Socket>>();
+
+/** Ends connections on which nothing was ever asked, such as a browser opens ahead of need: to Node they are not idle. */
+export function closeUnusedConnections(server: Server): void {
+  for (const socket of unused_sockets.get(server) ?? []) socket.destroy();
 }
 
 /** Answers what never became a request: too slow, too large a head, or not HTTP. */

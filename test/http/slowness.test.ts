@@ -8,7 +8,7 @@ import { readConfig } from '../../src/config.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createHttpServer } from '../../src/http/server.ts';
 import { createLogger } from '../../src/log.ts';
-import { accessModule } from '../../src/modules/access/index.ts';
+import { createModules } from '../../src/modules.ts';
 import { atEnd, database } from '../support/database.ts';
 import { aTenant } from '../support/factories.ts';
 import { serverEnvironment } from '../support/server.ts';
@@ -22,7 +22,7 @@ const context = {
   metrics: new Registry(),
   draining: new AbortController().signal,
 };
-const app = createApp(context, [accessModule(context)], { schemaDifferences: async () => [] });
+const app = createApp(context, createModules(context), { schemaDifferences: async () => [] });
 const server = createHttpServer(app, {
   headers_ms: 300,
   request_ms: 600,

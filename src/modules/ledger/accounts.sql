@@ -2,6 +2,11 @@
 with created as (
   insert into ledger.account (tenant_id, id, code, type, currency, scale, created_at)
   values ($tenant_id, $id, $code, $type, $currency, $scale, $recorded_at)
+),
+paired as (
+  insert into ledger.account_metadata_pair (tenant_id, pair_hash, code, account_id)
+  select $tenant_id, pair_hash, $code, $id
+  from unnest($pair_hashes::uuid[]) pair_hash
 )
 insert into ledger.account_version (
   tenant_id, account_id, position, number, name, status, available_min, posted_max, metadata, recorded_at
@@ -9,16 +14,16 @@ insert into ledger.account_version (
 values ($tenant_id, $id, $position, 1, $name, 'open', $available_min, $posted_max, $metadata, $recorded_at);
 
 -- name: account_version_insert
+with paired as (
+  insert into ledger.account_metadata_pair (tenant_id, pair_hash, code, account_id)
+  select $tenant_id, pair_hash, $code, $id
+  from unnest($pair_hashes::uuid[]) pair_hash
+  on conflict do nothing
+)
 insert into ledger.account_version (
   tenant_id, account_id, position, number, name, status, available_min, posted_max, metadata, recorded_at
 )
 values ($tenant_id, $id, $position, $number, $name, $status, $available_min, $posted_max, $metadata, $recorded_at);
-
--- name: account_metadata_pair_insert
-insert into ledger.account_metadata_pair (tenant_id, pair_hash, code, account_id)
-select $tenant_id, pair_hash, $code, $id
-from unnest($pair_hashes::uuid[]) pair_hash
-on conflict do nothing;
 
 -- name: account_lock
 select log.lock_tenant($tenant_id);

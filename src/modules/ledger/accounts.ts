@@ -19,7 +19,6 @@ const sql = queries(
   import.meta.url,
   'account_insert',
   'account_version_insert',
-  'account_metadata_pair_insert',
   'account_lock',
   'account_find',
   'account_find_by_code',
@@ -90,8 +89,13 @@ export async function createAccount(tx: Tx, request: AccountRequest): Promise<Ac
     data: facts({ ...account, created_at: '' }),
   });
   const { status: _status, ...row } = account;
-  await tx.run(sql.account_insert, { ...row, tenant_id: tx.actor.tenant_id, position, recorded_at });
-  await insertPairs(tx, account);
+  await tx.run(sql.account_insert, {
+    ...row,
+    tenant_id: tx.actor.tenant_id,
+    position,
+    recorded_at,
+    pair_hashes: pairHashes(account.metadata),
+  });
   return renderAccount({ ...account, created_at: recorded_at });
 }
 
@@ -167,7 +171,6 @@ export async function updateAccount(tx: Tx, row: AccountRow, patch: AccountPatch
   const changed = { ...row, ...version };
   if (JSON.stringify(facts(changed)) === JSON.stringify(facts(row))) return renderAccount(row);
   await insertVersion(tx, changed, 'ledger.account_updated');
-  await insertPairs(tx, changed);
   return renderAccount(changed);
 }
 
@@ -195,6 +198,8 @@ async function insertVersion(tx: Tx, row: AccountRow, type: string): Promise<voi
     id: row.id,
     position,
     number: row.number + 1,
+    code: row.code,
+    pair_hashes: pairHashes(metadata),
     name,
     status,
     available_min,
@@ -204,13 +209,6 @@ async function insertVersion(tx: Tx, row: AccountRow, type: string): Promise<voi
   });
 }
 
-async function insertPairs(tx: Tx, row: Pick<AccountRow, 'id' | 'code' | 'metadata'>): Promise<void> {
-  const pairs = Object.entries(row.metadata);
-  if (pairs.length === 0) return;
-  await tx.run(sql.account_metadata_pair_insert, {
-    tenant_id: tx.actor.tenant_id,
-    code: row.code,
-    id: row.id,
-    pair_hashes: pairs.map((pair) => metadataPairHash(...pair)),
-  });
+function pairHashes(metadata: Record<string, string>): string[] {
+  return Object.entries(metadata).map((pair) => metadataPairHash(...pair));
 }

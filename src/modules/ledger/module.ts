@@ -1,8 +1,10 @@
 import type { Context, Module } from '../../module.ts';
+import type { Streams } from '../log/index.ts';
 import { AccountCache } from './account_cache.ts';
 import { account_events } from './account_events.ts';
 import { account_routes } from './account_routes.ts';
 import { balanceRoutes } from './balance_routes.ts';
+import { balanceStreamRoute } from './balance_stream.ts';
 import { transaction_events } from './events.ts';
 import { finishOpenings, onboardingRoutes } from './onboarding.ts';
 import { Poster } from './poster.ts';
@@ -11,7 +13,7 @@ import { proofRoutes } from './proof_routes.ts';
 import { transactionRoutes } from './transaction_routes.ts';
 import { renderStored, TransactionReader } from './transactions.ts';
 
-export function ledgerModule(context: Context): Module {
+export function ledgerModule(context: Context, streams: Streams): Module {
   const { database, metrics } = context;
   const accounts = new AccountCache(database);
   const poster = new Poster(database, accounts, metrics);
@@ -21,6 +23,7 @@ export function ledgerModule(context: Context): Module {
       ...transactionRoutes(poster, new TransactionReader(database, accounts)),
       ...account_routes,
       ...balanceRoutes(database),
+      balanceStreamRoute(database, streams),
       ...proofRoutes(context),
       ...onboardingRoutes(database),
     ],

@@ -1,5 +1,6 @@
 // The group commit. Commands of one tenant wait while the tenant's previous batch is in flight, then go to Postgres together, as one
-// statement that is one transaction. Each command succeeds or fails on its own; an atomic group is a batch of its own.
+// statement that is one transaction; plain batches of several tenants share it. Each command succeeds or fails on its own; an atomic
+// group is a batch of its own. While one call is in the database, the process answers the one before and reads the next.
 //
 // Per tenant there are two lanes that take turns within each batch, so that a bulk request does not make single ones wait. Between
 // tenants the turns go round. Queues are bounded: beyond them a command is refused with 503 before anything was done.
@@ -24,8 +25,8 @@ import { batchCommand, prepareSteps, type Step } from './steps.ts';
 
 const max_waiting_per_tenant = 20_000;
 const max_waiting = 60_000;
-/** While one call is in the database, the process answers the one before and reads the next; more only contend for the processors. */
-const max_calls_in_flight = 1;
+/** of batches that cannot share a call: follow-ups, atomic groups, dry runs; so that a large one of one tenant does not stop the others */
+const max_alone_in_flight = 3;
 /** so that one call stays short, however many tenants wait */
 const max_tenants_per_call = 32;
 
@@ -44,7 +45,11 @@ export class Poster {
   readonly #batch_size: Histogram;
   readonly #posted: Counter;
   readonly #idle_waiters: (() => void)[] = [];
-  #in_flight = 0;
+  /** whether the call of the plain batches is in the database */
+  #is_posting = false;
+  /** batches that are in the database each by itself, and those that wait for that */
+  #alone = 0;
+  readonly #alone_waiting: TenantBatch[] = [];
   #waiting = 0;
   #stopped = false;
 
@@ -98,7 +103,7 @@ export class Poster {
   /** Takes nothing new, and resolves when what was taken is answered. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    if (this.#waiting === 0 && this.#in_flight === 0) return;
+    if (this.#isIdle()) return;
     await new Promise<void>((resolve) => this.#idle_waiters.push(resolve));
   }
 
@@ -134,12 +139,20 @@ export class Poster {
   }
 
   #startNext(): void {
-    while (this.#in_flight < max_calls_in_flight && this.#ready.length > 0) {
-      const batches = this.#ready.splice(0, max_tenants_per_call).map((queue) => this.#take(queue));
-      void this.#runBatches(batches);
+    while (this.#alone < max_alone_in_flight) {
+      const next = this.#alone_waiting.shift();
+      if (next === undefined) break;
+      void this.#runAlone(next);
     }
-    if (this.#waiting > 0 || this.#in_flight > 0) return;
+    if (!this.#is_posting && this.#ready.length > 0) {
+      void this.#runTogether(this.#ready.splice(0, max_tenants_per_call).map((queue) => this.#take(queue)));
+    }
+    if (!this.#isIdle()) return;
     for (const resolve of this.#idle_waiters.splice(0)) resolve();
+  }
+
+  #isIdle(): boolean {
+    return this.#waiting === 0 && !this.#is_posting && this.#alone === 0 && this.#alone_waiting.length === 0;
   }
 
   /** The next batch of a tenant, which from now on is in flight. */
@@ -163,17 +176,22 @@ export class Poster {
     this.#offer(queue);
   }
 
-  async #runBatches(batches: TenantBatch[]): Promise<void> {
-    this.#in_flight += 1;
+  async #runTogether(batches: TenantBatch[]): Promise<void> {
+    this.#is_posting = true;
     try {
-      const alone = await this.#postTogether(batches);
-      await Promise.all(
-        alone.map(async ({ queue, units }) =>
-          this.#release(queue, await this.#postSafely(queue.tenant_id, units)),
-        ),
-      );
+      this.#alone_waiting.push(...(await this.#postTogether(batches)));
     } finally {
-      this.#in_flight -= 1;
+      this.#is_posting = false;
+      this.#startNext();
+    }
+  }
+
+  async #runAlone({ queue, units }: TenantBatch): Promise<void> {
+    this.#alone += 1;
+    try {
+      this.#release(queue, await this.#postSafely(queue.tenant_id, units));
+    } finally {
+      this.#alone -= 1;
       this.#startNext();
     }
   }

@@ -11,7 +11,9 @@ export {
   transactionConsumer,
 } from './consumers.ts';
 export { appendEvent, type EventRow, listEvents, renderEvent } from './events.ts';
+export { no_filter } from './filter.ts';
 export type { TouchedAccount } from './frame.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';
 export { logModule } from './module.ts';
 export { Streams } from './streams.ts';
+export type { TopicSource } from './topics.ts';

@@ -26,6 +26,8 @@ export interface TopicSource {
   key: string;
   /** the events that may change it */
   filter: Filter;
+  /** when something else may change it: how often it is read without an event */
+  refresh_ms?: number;
   read: () => Promise<TopicState>;
 }
 
@@ -66,6 +68,7 @@ class Topic implements Listener {
   #is_changed = true;
   #is_reading = false;
   #timer: NodeJS.Timeout | null = null;
+  readonly #refreshing: NodeJS.Timeout | null;
   #read_ms = Number.NEGATIVE_INFINITY;
   #is_failing = false;
 
@@ -77,6 +80,8 @@ class Topic implements Listener {
     // Before it is read, so that no change falls in between.
     tail.attach();
     tail.join(this, source.filter);
+    this.#refreshing =
+      source.refresh_ms === undefined ? null : setInterval(() => this.push(), source.refresh_ms);
   }
 
   follow(sink: Sink): Feed {
@@ -96,6 +101,7 @@ class Topic implements Listener {
     this.#feeds.delete(feed);
     if (this.#feeds.size > 0) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#refreshing !== null) clearInterval(this.#refreshing);
     this.#tail.leave(this);
     this.#tail.detach();
     this.#onEnd();

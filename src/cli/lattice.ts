@@ -2,6 +2,8 @@
 import { stderr, stdout } from 'node:process';
 import { readConfig } from '../config.ts';
 import { type Command, helpText, parseInput, UsageError, usageLine } from './command.ts';
+import { consumersListCommand } from './consumers_list.ts';
+import { consumersResumeCommand } from './consumers_resume.ts';
 import { doctorCommand } from './doctor.ts';
 import { keyCreateCommand } from './key_create.ts';
 import { keyRevokeCommand } from './key_revoke.ts';
@@ -21,6 +23,8 @@ const commands: Command[] = [
   keyCreateCommand,
   keyRevokeCommand,
   loadCommand,
+  consumersListCommand,
+  consumersResumeCommand,
 ];
 
 const width = Math.max(...commands.map(({ name }) => name.length));

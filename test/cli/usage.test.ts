@@ -15,6 +15,8 @@ test('without a command the commands are listed', async () => {
     'key create',
     'key revoke',
     'load',
+    'consumers list',
+    'consumers resume',
   ]);
 });
 

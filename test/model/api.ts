@@ -1,7 +1,7 @@
 // The model behind an Idempotency-Key: which answer a command gets, and what is written if it is accepted. Deciding changes nothing;
 // `record` does, with the receipts of the log.
 import { isDeepStrictEqual } from 'node:util';
-import type { z } from 'zod';
+import { z } from 'zod';
 import {
   decideAccount,
   decideAccountChange,
@@ -172,16 +172,17 @@ export class ReferenceApi {
     return { kind: 'bulk', status: atomic ? 201 : 200, items };
   }
 
-  /** The shape of items and their keys are judged before the first of them is decided. */
+  /** The shape of items and their keys are judged before the first of them is decided. Which fault is named is not said. */
   #earlyRefusal(items: unknown[], atomic: boolean): Refusal | null {
-    for (const [index, item] of items.entries()) {
-      const shape = parseBody(bulkItemShape(item), item);
-      if (atomic && 'refused' in shape) return ofItem(shape.refused, index);
+    const shapes = items.map((item) => parseBody(bulkItemShape(item), item));
+    const keys = items.map((item, i) => ('body' in (shapes[i] ?? {}) ? itemKey(item) : null));
+    const pointers = keys.flatMap((key, i) =>
+      key !== null && keys.indexOf(key) < i ? [`#/transactions/${i}/idempotency_key`] : [],
+    );
+    for (const [index, shape] of shapes.entries()) {
+      if (atomic && 'refused' in shape) pointers.push(...pointersOf(ofItem(shape.refused, index)));
     }
-    const keys = items.map((item) => ('body' in parseBody(bulkItemShape(item), item) ? itemKey(item) : null));
-    const twice = keys.findIndex((key, i) => key !== null && keys.indexOf(key) < i);
-    if (twice >= 0) return refusal(400, 'invalid_request', `#/transactions/${twice}/idempotency_key`);
-    return null;
+    return pointers.length === 0 ? null : refusal(400, 'invalid_request', null, { pointers });
   }
 
   #decideItem(
@@ -227,8 +228,19 @@ function isSticky(refused: Refusal): boolean {
 
 /** An item's refusal as the answer to the whole request. */
 function ofItem(refused: Refusal, index: number): Refusal {
-  const pointer = refused.pointer === null ? null : refused.pointer.replace('#', `#/transactions/${index}`);
-  return { ...refused, pointer, extras: { ...refused.extras, index } };
+  const within = (pointer: string) => pointer.replace('#', `#/transactions/${index}`);
+  const pointer = refused.pointer === null ? null : within(refused.pointer);
+  const pointers = pointersOf(refused).map(within);
+  return {
+    ...refused,
+    pointer,
+    extras: { ...refused.extras, ...(pointers.length > 0 ? { pointers } : {}), index },
+  };
+}
+
+/** All wrong fields of a body that does not have its shape. */
+export function pointersOf(refused: Refusal): string[] {
+  return z.array(z.string()).catch([]).parse(refused.extras.pointers);
 }
 
 function statusOf(verb: Exclude<Command['verb'], 'bulk'>): number {

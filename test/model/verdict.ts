@@ -3,7 +3,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Answer } from '../support/client.ts';
 import { BulkAnswer, type EventShape, ProblemAnswer } from './answers.ts';
-import { type Command, type ItemOutcome, isProvisional, type Outcome, type ReferenceApi } from './api.ts';
+import {
+  type Command,
+  type ItemOutcome,
+  isProvisional,
+  type Outcome,
+  pointersOf,
+  type ReferenceApi,
+} from './api.ts';
 import type { Refusal } from './facts.ts';
 import { instantText, parseInstant } from './instant.ts';
 import { instantsBetween } from './ledger.ts';
@@ -110,6 +117,10 @@ export function objectionToRefusal(refused: Refusal, status: number, body: unkno
   const pointers = problem.errors?.map((error) => error.pointer) ?? [];
   if (refused.pointer !== null && !pointers.includes(refused.pointer)) {
     return `${problem.code} points at ${pointers.join(', ') || 'nothing'}, not at ${refused.pointer}`;
+  }
+  const faults = pointersOf(refused);
+  if (faults.length > 0 && !pointers.some((pointer) => faults.includes(pointer))) {
+    return `${problem.code} points at ${pointers.join(', ')}, not at one of ${faults.join(', ')}`;
   }
   const wrong = Object.entries(refused.extras).filter(
     ([name, value]) =>

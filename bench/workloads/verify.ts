@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { runLoad } from '../measure.ts';
+import { note } from '../notes.ts';
 import { median, type Row, rounded, spreadLine } from '../report.ts';
 import type { Stack, Tenant } from '../stack.ts';
 import { type Workload, withStack } from '../workload.ts';
@@ -15,7 +16,7 @@ export const verify: Workload = {
     'GET /v1/proof, then GET /v1/proof/chain, as `lattice verify` does: 200,000 entries recounted, and hashed with their events',
   unit: 'entries/s',
   run: (bench) =>
-    withStack(bench, async (stack, open) => {
+    withStack(async (stack, open) => {
       const { tenant, traffic } = await open('verify', 10_000);
       const { result } = await runLoad(
         stack,
@@ -36,8 +37,8 @@ export const verify: Workload = {
         recounts.push((await timed(stack, tenant, '/v1/proof', ProofSchema)).seconds);
         chains.push((await timed(stack, tenant, '/v1/proof/chain', ProofSchema)).seconds);
       }
-      bench.note(spreadLine('recount, ms', recounts.map(milliseconds)));
-      bench.note(spreadLine('hashes, ms', chains.map(milliseconds)));
+      note(spreadLine('recount, ms', recounts.map(milliseconds)));
+      note(spreadLine('hashes, ms', chains.map(milliseconds)));
       return [row(entries / (median(recounts) + median(chains)))];
     }),
 };

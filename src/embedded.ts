@@ -22,9 +22,11 @@ import { connect, createDatabase, takeGuard } from './embedded/guard.ts';
 import {
   freePort,
   hasPidFile,
+  isAlive,
   isPostmaster,
   type Postmaster,
   readPidFile,
+  recovery_timeout_ms,
   removePidFile,
   StartError,
   signal,
@@ -37,7 +39,7 @@ import type { Logger } from './log.ts';
 const poll_ms = 10;
 /** A socket's path must fit into sockaddr_un, 104 bytes on macOS, together with the file's name `.s.PGSQL.65535.lock`. */
 const socket_directory_length_max = 80;
-/** Crash recovery of a few gigabytes of log, or somebody else's shutdown. */
+/** A postmaster that says neither yes nor why not. One that is starting or stopping says so, and is waited for longer. */
 const answer_timeout_ms = 60_000;
 /** A postmaster writes its number into its file within this time after it has made the file. */
 const unfinished_pid_file_ms = 500;
@@ -172,7 +174,7 @@ async function adoptable(cluster: Cluster): Promise<Postmaster | null> {
     }
     if (!isPostmaster(found.pid, cluster.pgdata)) {
       // Postgres clears up after a dead postmaster itself, but would take a stranger with its number for one.
-      removePidFile(cluster.pgdata);
+      if (isAlive(found.pid)) removePidFile(cluster.pgdata);
       return null;
     }
     try {
@@ -180,9 +182,10 @@ async function adoptable(cluster: Cluster): Promise<Postmaster | null> {
       await client.end();
       return found;
     } catch (error) {
-      // 28P01: it runs with other passwords. All else is a postmaster that is starting, recovering or shutting down.
-      const is_refused = error instanceof pg.DatabaseError && error.code === '28P01';
-      if (is_refused || performance.now() > began + answer_timeout_ms) {
+      // 28P01: it runs with other passwords. 57P03: it is starting, recovering or shutting down.
+      const code = error instanceof pg.DatabaseError ? error.code : undefined;
+      const patience_ms = code === '57P03' ? recovery_timeout_ms : answer_timeout_ms;
+      if (code === '28P01' || performance.now() > began + patience_ms) {
         throw new Error(
           `PostgreSQL (process ${found.pid}) runs on ${cluster.pgdata} but does not let us in: stop it with kill -INT ${found.pid}`,
           { cause: error },
@@ -220,6 +223,8 @@ async function start(cluster: Cluster, port: number, on_loopback = true): Promis
         ...cluster,
         port: chosen,
         on_loopback,
+        onSlow: () =>
+          cluster.logger.warn('PostgreSQL is still starting; postgres.log in the data directory says why'),
       });
     } catch (error) {
       if (!(error instanceof StartError)) throw error;

@@ -17,7 +17,9 @@ import type { Binaries, OsUser } from './binaries.ts';
 
 /** postmaster.pid says when it is ready; it is looked at this often while starting and stopping. */
 const poll_ms = 5;
-const start_timeout_ms = 60_000;
+/** After a crash it first reads the log again: seconds as a rule, minutes after a bulk load on a slow disk. */
+export const recovery_timeout_ms = 900_000;
+const slow_start_ms = 5_000;
 /** A fast shutdown writes a checkpoint. After this it is made to stop without one; the log replays at the next start. */
 const stop_timeout_ms = 20_000;
 const log_size_max_bytes = 10_000_000;
@@ -68,7 +70,7 @@ export function isPostmaster(pid: number, pgdata: string): boolean {
 }
 
 /** A process that was killed and not yet waited for is dead too. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -103,6 +105,8 @@ export async function startPostmaster(
     socket_directory: string;
     /** whether to listen on the loopback too */
     on_loopback: boolean;
+    /** it takes so long that somebody should be told */
+    onSlow: () => void;
   },
 ): Promise<Postmaster> {
   if (existsSync(options.log_path) && statSync(options.log_path).size > log_size_max_bytes) {
@@ -131,19 +135,24 @@ export async function startPostmaster(
   child.on('error', (error) => {
     failed = error;
   });
-  const deadline = performance.now() + start_timeout_ms;
-  for (;;) {
-    if (failed !== null) throw failed;
-    if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
-      child.kill('SIGQUIT');
-      throw new StartError(readFileSync(options.log_path).subarray(log_start).toString().trim());
+  const slow = setTimeout(options.onSlow, slow_start_ms);
+  const deadline = performance.now() + recovery_timeout_ms;
+  try {
+    for (;;) {
+      if (failed !== null) throw failed;
+      if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
+        child.kill('SIGQUIT');
+        throw new StartError(readFileSync(options.log_path).subarray(log_start).toString().trim());
+      }
+      const found = readPidFile(options.pgdata);
+      if (found !== null && found.pid === child.pid && found.status === 'ready') {
+        child.unref();
+        return found;
+      }
+      await delay(poll_ms);
     }
-    const found = readPidFile(options.pgdata);
-    if (found !== null && found.pid === child.pid && found.status === 'ready') {
-      child.unref();
-      return found;
-    }
-    await delay(poll_ms);
+  } finally {
+    clearTimeout(slow);
   }
 }
 

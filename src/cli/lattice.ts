@@ -13,12 +13,14 @@ import { createOutput } from './output.ts';
 import { startCommand } from './start.ts';
 import { tenantCreateCommand } from './tenant_create.ts';
 import { verifyCommand } from './verify.ts';
+import { verifyReceiptCommand } from './verify_receipt.ts';
 
 const commands: Command[] = [
   startCommand,
   migrateCommand,
   doctorCommand,
   verifyCommand,
+  verifyReceiptCommand,
   tenantCreateCommand,
   keyCreateCommand,
   keyRevokeCommand,

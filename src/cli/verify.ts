@@ -4,9 +4,11 @@ import { type Actor, Database, platform_tenant_id, system_actor_id } from '../db
 import { encodeId, newUuid } from '../id.ts';
 import { createLogger } from '../log.ts';
 import { prove } from '../modules/ledger/index.ts';
+import { type ChainProof, readSigningKeys, verifyChain } from '../modules/proofs/index.ts';
 import { listTenants } from '../modules/tenants/index.ts';
 import { api_options, openApi } from './api.ts';
-import { command } from './command.ts';
+import { chainLines, readChain } from './chain.ts';
+import { command, UsageError } from './command.ts';
 import type { Output } from './output.ts';
 import { withPostgres } from './postgres.ts';
 import { type Proof, proofLines, readProof } from './proof.ts';
@@ -18,26 +20,39 @@ type TenantRow = Awaited<ReturnType<typeof listTenants>>[number];
 export const verifyCommand = command({
   name: 'verify',
   summary:
-    'Recounts everything from entries and prints the proof: of your tenant, or of all by whoever has the database',
+    'Recounts everything from entries, hashes what is sealed, and prints the proof: of your tenant, or of all by whoever has the database',
   input: z.object({
     all: z
       .boolean()
       .default(false)
       .describe('every tenant, in the database of DATABASE_URL or of the data directory'),
+    checkpoint: z
+      .string()
+      .optional()
+      .describe(
+        'a file with a checkpoint exported earlier (GET /v1/checkpoint), which must still be in the chain',
+      ),
     ...api_options,
   }),
   run: async ({ input, config, output }) => {
-    if (input.all) return verifyAll(config, output);
-    const proof = await readProof(openApi(input, config));
-    for (const line of proofLines(proof)) output.line(line);
-    output.json(proof);
-    return proof.ok ? 0 : 1;
+    if (input.all) {
+      if (input.checkpoint !== undefined)
+        throw new UsageError('a checkpoint is of one tenant: leave out --all');
+      return verifyAll(config, output);
+    }
+    const api = openApi(input, config);
+    const proof = await readProof(api);
+    const chain = await readChain(api, input.checkpoint);
+    for (const line of [...proofLines(proof), ...chainLines(chain)]) output.line(line);
+    output.json({ ...proof, ok: proof.ok && chain.ok, chain });
+    return proof.ok && chain.ok ? 0 : 1;
   },
 });
 
 /** Each tenant by the verb behind GET /v1/proof, so what differs halts that tenant's postings here too. */
 function verifyAll(config: Config, output: Output): Promise<number> {
   const logger = createLogger('fatal');
+  const keys = readSigningKeys(config);
   return withPostgres(config, logger, async ({ app_url }) => {
     const database = new Database({
       connection_string: app_url,
@@ -50,13 +65,14 @@ function verifyAll(config: Config, output: Output): Promise<number> {
       actor_id: system_actor_id,
       request_id: encodeId('request', newUuid()),
     };
-    const proofs: (Proof & { tenant_id: string })[] = [];
+    const proofs: (Proof & { tenant_id: string; chain: ChainProof })[] = [];
     try {
       for await (const { id, slug } of allTenants(database, platform)) {
         const proof = await prove(database, logger, { ...platform, tenant_id: id });
-        proofs.push({ tenant_id: encodeId('tenant', id), ...proof });
+        const chain = await verifyChain(database, { ...platform, tenant_id: id }, keys, null);
+        proofs.push({ tenant_id: encodeId('tenant', id), ...proof, ok: proof.ok && chain.ok, chain });
         output.line(`${slug} (${encodeId('tenant', id)})`);
-        for (const line of proofLines(proof)) output.line(line);
+        for (const line of [...proofLines(proof), ...chainLines(chain)]) output.line(line);
       }
     } finally {
       await database.end();

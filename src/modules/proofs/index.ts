@@ -1,5 +1,5 @@
 export { proofsModule } from './module.ts';
-export { NotGenuine, verifyCheckpoint, verifyReceipt } from './offline.ts';
+export { NotGenuine, parseCheckpoint, verifyCheckpoint, verifyReceipt } from './offline.ts';
 export { BlockSchema, SigningKeySchema } from './schema.ts';
 export {
   makeSigningKeys,

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { headerBytes, leafHash } from './canonical.ts';
 import { rootOfPath, sha256 } from './merkle.ts';
 import { type Block, CheckpointSchema, headerOf, type Receipt, ReceiptSchema, uuidOf } from './schema.ts';
-import type { PublicKey } from './signing_keys.ts';
+import { type PublicKey, parsePublicKey } from './signing_keys.ts';
 
 /** It is not what was issued; the message says why. */
 export class NotGenuine extends Error {}
@@ -44,6 +44,11 @@ export function verifyCheckpoint(text: string, trusted: PublicKey[]): Block {
   const { block, public_key } = parseIssued(text, CheckpointSchema, 'checkpoint');
   verifyBlock(block, public_key, trusted);
   return block;
+}
+
+/** The same with public keys in Base64. */
+export function parseCheckpoint(text: string, public_keys: string[]): Block {
+  return verifyCheckpoint(text, public_keys.map(parsePublicKey));
 }
 
 function verifyBlock(block: Block, public_key: string, trusted: PublicKey[]): void {

@@ -1,0 +1,49 @@
+// The proof of the chain of blocks, against a checkpoint that was exported, and in a form for people.
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { BlockSchema, type ChainProof, ChainProofSchema, parseCheckpoint } from '../modules/proofs/index.ts';
+import { type Api, Refused } from './api.ts';
+
+const KeysSchema = z.object({ data: z.array(z.looseObject({ public_key: z.string() })) });
+
+/** Asks for the chain; with a checkpoint's file, whether the chain still has its block. Throws NotGenuine for a file that was altered. */
+export async function readChain(api: Api, checkpoint_file: string | undefined): Promise<ChainProof> {
+  const chain = await api.get('/v1/proof/chain', ChainProofSchema);
+  if (checkpoint_file === undefined) return chain;
+  const { data } = await api.get('/v1/signing_keys', KeysSchema);
+  const kept = parseCheckpoint(
+    readFileSync(checkpoint_file, 'utf8'),
+    data.map(({ public_key }) => public_key),
+  );
+  const what = await difference(api, kept);
+  if (what === null) return chain;
+  const finding = { position: 1, up_to_position: kept.last_position, block: kept.number, what };
+  return {
+    ...chain,
+    ok: false,
+    finding_count: chain.finding_count + 1,
+    findings: [...chain.findings, finding],
+  };
+}
+
+async function difference(api: Api, kept: z.infer<typeof BlockSchema>): Promise<string | null> {
+  try {
+    const found = await api.get(`/v1/blocks/${kept.number}`, BlockSchema);
+    if (found.tenant_id !== kept.tenant_id) return `the checkpoint is of another tenant, ${kept.tenant_id}`;
+    return found.hash === kept.hash ? null : 'the block is not the one of the checkpoint';
+  } catch (error) {
+    if (error instanceof Refused && error.code === 'not_found')
+      return 'the block of the checkpoint is missing';
+    throw error;
+  }
+}
+
+export function chainLines(chain: ChainProof): string[] {
+  const findings = chain.findings.map(({ position, up_to_position, what }) =>
+    position === up_to_position
+      ? `  position ${position}: ${what}`
+      : `  positions ${position} to ${up_to_position}: ${what}`,
+  );
+  const verdict = chain.ok ? 'nothing was touched' : `${chain.finding_count} FINDINGS`;
+  return [...findings, `  ${chain.block_count} blocks hashed up to position ${chain.position}: ${verdict}`];
+}

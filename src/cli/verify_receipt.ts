@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { NotGenuine, parsePublicKey, verifyReceipt } from '../modules/proofs/index.ts';
+import { command } from './command.ts';
+
+export const verifyReceiptCommand = command({
+  name: 'verify-receipt',
+  summary: 'Checks a receipt of a transaction, without a database or a network',
+  positionals: ['file'],
+  input: z.object({
+    file: z.string().describe('the receipt, byte for byte as it was issued'),
+    public_key: z
+      .string()
+      .describe('the key that you trust: 32 bytes in Base64, or a PEM file; not taken from the receipt'),
+    tenant: z.string().startsWith('ten_').optional().describe('whose receipt it must be'),
+  }),
+  run: async ({ input, output }) => {
+    const { file, public_key, tenant = null } = input;
+    const trusted = parsePublicKey(existsSync(public_key) ? readFileSync(public_key, 'utf8') : public_key);
+    try {
+      const { event, entries, block } = verifyReceipt(readFileSync(file, 'utf8'), [trusted], tenant);
+      output.line(`genuine  ${event.subject} of ${block.tenant_id}, recorded at ${event.recorded_at}`);
+      output.line(`         position ${event.position} in block ${block.number}, ${entries.length} entries`);
+      output.json({ ok: true, transaction: event.subject, tenant_id: block.tenant_id, block: block.number });
+      return 0;
+    } catch (error) {
+      if (!(error instanceof NotGenuine)) throw error;
+      output.line(`NOT GENUINE  ${error.message}`);
+      output.json({ ok: false, reason: error.message });
+      return 1;
+    }
+  },
+});

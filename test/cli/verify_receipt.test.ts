@@ -1,0 +1,71 @@
+// `verify-receipt` offline, and `verify --checkpoint`.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { asSuperuser } from '../support/database.ts';
+import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
+import { lattice } from '../support/lattice.ts';
+import { startServer } from '../support/server.ts';
+
+const server = await startServer();
+const ReceiptSchema = z.looseObject({
+  public_key: z.string(),
+  block: z.looseObject({ tenant_id: z.string() }),
+});
+
+async function issued() {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  const cash = await anAccount(api, { type: 'asset' });
+  const { id } = await aTransaction(api, {
+    debit: cash.id,
+    credit: (await anAccount(api)).id,
+    amount: '123456',
+  });
+  const answer = await api.get(`/v1/transactions/${id}/receipt`);
+  const checkpoint = await api.get('/v1/checkpoint');
+  const directory = mkdtempSync(join(tmpdir(), 'lattice-receipt-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const keep = (name: string, text: string) => {
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
+  };
+  const { public_key, block } = answer.as(ReceiptSchema);
+  const environment = { LATTICE_URL: server.url, LATTICE_API_KEY: tenant.api_key };
+  return {
+    tenant,
+    id,
+    text: answer.text,
+    checkpoint: checkpoint.text,
+    keep,
+    public_key,
+    tenant_id: block.tenant_id,
+    environment,
+  };
+}
+
+test('a receipt is genuine for who trusts its key, and refused altered, or as of another tenant', async () => {
+  const { id, text, keep, public_key, tenant_id } = await issued();
+  const check = (file: string, ...words: string[]) =>
+    lattice(['verify-receipt', file, '--public-key', public_key, ...words]);
+  const genuine = await check(keep('receipt.json', text), '--tenant', tenant_id);
+  expect(genuine).toMatchObject({ status: 0, stderr: '' });
+  expect(genuine.stdout).toContain(`genuine  ${id} of ${tenant_id}`);
+  const altered = await check(keep('altered.json', text.replace('123456', '123457')));
+  expect(altered.status).toBe(1);
+  expect(altered.stdout).toContain('NOT GENUINE');
+  const other = await check(keep('other.json', text), '--tenant', 'ten_01h455vb4pex5vsknk084sn02q');
+  expect(other.stdout).toContain('not of ten_01h455vb4pex5vsknk084sn02q');
+});
+
+test('a checkpoint is still in the chain, or verify says that it is not', async () => {
+  const { tenant, checkpoint, keep, environment } = await issued();
+  const file = keep('checkpoint.json', checkpoint);
+  expect((await lattice(['verify', '--checkpoint', file], environment)).status).toBe(0);
+  await asSuperuser(z.unknown(), 'delete from proofs.block where tenant_id = $1', [tenant.id]);
+  const cut = await lattice(['verify', '--checkpoint', file], environment);
+  expect(cut.status).toBe(1);
+  expect(cut.stdout).toContain('the block of the checkpoint is missing');
+});

@@ -65,7 +65,7 @@ function draftOrder(
   return draft;
 }
 
-export function missingTarget(order: Order): Problem {
+function missingTarget(order: Order): Problem {
   if (!('pointer' in order)) throw new Error('an order without target misses none');
   const detail = 'There is no such transaction';
   return new Problem('not_found', detail, {

@@ -30,6 +30,8 @@ function run(spec: LoadSpec): void {
   let started_at = 0;
   let ended_at = 0;
   let open = spec.connections;
+  /** between two requests of a connection */
+  const interval_ms = spec.rate === null ? 0 : (spec.connections / spec.rate) * 1000;
 
   const fail = (problem: string) => {
     errors += 1;
@@ -91,6 +93,7 @@ function run(spec: LoadSpec): void {
 
   const connect = () => {
     let sent_at = 0;
+    let due_at = performance.now() + Math.random() * interval_ms;
     let closing = false;
     const reader = new AnswerReader();
     const socket = net.connect({
@@ -103,12 +106,18 @@ function run(spec: LoadSpec): void {
           const body = reader.read(reading_buffer.subarray(0, length));
           if (body !== null) {
             answered(reader.status, body, sent_at);
-            send();
+            sendWhenDue();
           }
           return true;
         },
       },
     });
+    const sendWhenDue = () => {
+      due_at += interval_ms;
+      const wait_ms = due_at - performance.now();
+      if (wait_ms <= 0) send();
+      else setTimeout(send, wait_ms);
+    };
     const send = () => {
       if (phase === 'over' || (total !== null && sent >= total)) {
         closing = true;
@@ -120,7 +129,7 @@ function run(spec: LoadSpec): void {
       sent += 1;
     };
     socket.setTimeout(patience_ms, () => socket.destroy(new Error(`no answer within ${patience_ms} ms`)));
-    socket.on('connect', send);
+    socket.on('connect', sendWhenDue);
     socket.on('error', (error) => fail(error.message));
     socket.on('close', (had_error) => {
       if (!closing && !had_error) fail('the server closed the connection');

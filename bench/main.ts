@@ -17,6 +17,7 @@ import { single_at_20m } from './workloads/single-at-20m.ts';
 import { single_hot } from './workloads/single-hot.ts';
 import { single_uniform } from './workloads/single-uniform.ts';
 import { start } from './workloads/start.ts';
+import { stream_10k, stream_catch_up, stream_latency, stream_posting } from './workloads/streams.ts';
 import { verify } from './workloads/verify.ts';
 import { webhooks } from './workloads/webhooks.ts';
 
@@ -28,6 +29,10 @@ const workloads: Workload[] = [
   single_at_20m,
   balance_1m,
   memory,
+  stream_latency,
+  stream_10k,
+  stream_catch_up,
+  stream_posting,
   webhooks,
   start,
   verify,

@@ -44,11 +44,17 @@ export async function runLoad(
   stack: Stack,
   tenants: Tenant[],
   traffic: Traffic,
-  load: { connections: number; warmup_seconds: number; seconds: number; requests?: number },
+  load: {
+    connections: number;
+    warmup_seconds: number;
+    seconds: number;
+    requests?: number;
+    rate?: number;
+  },
 ): Promise<Measurement> {
   return steadily(async () => {
     const ids_file = join(tmpdir(), `lattice-bench-ids-${crypto.randomUUID()}`);
-    const spec: LoadSpec = { port: stack.port, requests: null, ...load, traffic, ids_file };
+    const spec: LoadSpec = { port: stack.port, requests: null, rate: null, ...load, traffic, ids_file };
     try {
       const watched = await watch(stack, 'load.ts', spec);
       await settle(stack);

@@ -36,6 +36,8 @@ export const LoadSpecSchema = z.object({
   seconds: z.number(),
   /** stop after so many requests, whatever the clock says; null means the clock decides */
   requests: z.int().nullable(),
+  /** requests in a second over all connections; null means as fast as they are answered */
+  rate: z.number().nullable(),
   traffic: TrafficSchema,
   /** where the ids of acknowledged transactions go, 26 letters each without separator */
   ids_file: z.string(),
@@ -75,3 +77,33 @@ export const ReportSchema = z.discriminatedUnion('kind', [
 
 export type Report = z.infer<typeof ReportSchema>;
 export type Result = Extract<Report, { kind: 'result' }>;
+
+export const StreamSpecSchema = z.object({
+  port: z.int(),
+  streams: z.array(z.object({ api_key: z.string(), target: z.string(), count: z.int() })),
+  /** every event is to come: their positions are without gaps */
+  is_dense: z.boolean(),
+  /** over when a stream has come to this position; null means when it is told */
+  until_position: z.int().nullable(),
+});
+
+export type StreamSpec = z.infer<typeof StreamSpecSchema>;
+
+/** All streams are open; and in the end what came over them. */
+export const StreamReportSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('opened') }),
+  z.object({
+    kind: z.literal('result'),
+    events: z.int(),
+    bytes: z.int(),
+    /** from the beginning of the measurement until the last event */
+    seconds: z.number(),
+    errors: z.int(),
+    problems: z.array(z.string()),
+    /** microseconds from the instant at which an event was recorded until a client has it */
+    histogram: z.array(z.int()),
+  }),
+]);
+
+export type StreamReport = z.infer<typeof StreamReportSchema>;
+export type StreamResult = Extract<StreamReport, { kind: 'result' }>;

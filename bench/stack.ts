@@ -67,7 +67,7 @@ export class Stack {
   }
 
   /** A directory that is given is kept; without one it is a temporary one, which goes with the stack. */
-  static async start(kept_directory?: string): Promise<Stack> {
+  static async start(kept_directory?: string, environment: Record<string, string> = {}): Promise<Stack> {
     const directory = kept_directory ?? mkdtempSync(join(tmpdir(), 'lattice-bench-'));
     mkdirSync(directory, { recursive: true });
     const is_temporary = kept_directory === undefined;
@@ -80,7 +80,7 @@ export class Stack {
     });
     try {
       await migrate(embedded.owner_url, logger);
-      const { server, port } = await startServer(directory, embedded);
+      const { server, port } = await startServer(directory, embedded, environment);
       const database = new Database({
         connection_string: embedded.app_url,
         size: 4,
@@ -110,10 +110,16 @@ export class Stack {
     const tenant = await this.database.transaction(platform, (tx) =>
       createTenant(tx, { slug, name: slug, mode: 'live', template: 'blank', currency: 'EUR' }),
     );
-    const { api_key } = await this.database.transaction({ ...platform, tenant_id: tenant.id }, (tx) =>
+    return { id: tenant.id, api_key: await this.createKey(tenant.id) };
+  }
+
+  /** Another owner's key of a tenant. */
+  async createKey(tenant_id: string): Promise<string> {
+    const actor = { tenant_id, actor_id: system_actor_id, request_id: 'req_bench' };
+    const { api_key } = await this.database.transaction(actor, (tx) =>
       createKey(tx, { name: 'bench', role: 'owner' }),
     );
-    return { id: tenant.id, api_key };
+    return api_key;
   }
 
   /** However we end, neither the server nor Postgres stays behind. */
@@ -134,6 +140,7 @@ export class Stack {
 async function startServer(
   directory: string,
   embedded: Embedded,
+  environment: Record<string, string>,
 ): Promise<{ server: ChildProcess; port: number }> {
   const port = await freePort();
   const signing_keys = join(directory, 'signing_keys.pem');
@@ -155,6 +162,7 @@ async function startServer(
       // The receiver of webhooks is on this machine.
       OUTBOUND_ALLOW: '127.0.0.1:*',
       WEBHOOK_SECRET_KEY: randomBytes(32).toString('base64'),
+      ...environment,
     },
   });
   if (server.stdout === null) throw new Error('the server has no output');

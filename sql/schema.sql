@@ -902,18 +902,18 @@ grant insert, select, update on webhooks.signing_secret to lattice_app;
 
 create function webhooks.claim_deliveries(p_tenant_id uuid, p_caller uuid, p_lease_ms integer, p_endpoint_ids uuid[], p_rooms integer[], p_other_room integer, p_limit integer)
   returns TABLE(id uuid, endpoint_id uuid, "position" bigint, recorded_at timestamp with time zone, attempts integer, created_at timestamp with time zone)
-  language plpgsql volatile set enable_seqscan=off set jit=off set search_path=pg_catalog;
+  language plpgsql volatile set enable_bitmapscan=off set enable_hashjoin=off set enable_mergejoin=off set enable_seqscan=off set enable_sort=off set jit=off set search_path=pg_catalog;
 grant execute on function webhooks.claim_deliveries to lattice_app;
 
 create function webhooks.find_events(p_tenant_id uuid, p_positions bigint[], p_recorded_ats timestamp with time zone[])
   returns TABLE("position" bigint, id uuid, type text, subject_id uuid, data json, actor_id uuid, request_id text, occurred_at timestamp with time zone, recorded_at timestamp with time zone)
-  language plpgsql stable set enable_seqscan=off set jit=off set search_path=pg_catalog;
+  language plpgsql stable set enable_bitmapscan=off set enable_hashjoin=off set enable_mergejoin=off set enable_seqscan=off set jit=off set search_path=pg_catalog;
 grant execute on function webhooks.find_events to lattice_app;
 grant execute on function webhooks.find_events to lattice_read;
 
 create function webhooks.list_due(p_tenant_ids uuid[])
   returns TABLE(tenant_id uuid, due_in_ms integer)
-  language plpgsql volatile set search_path=pg_catalog;
+  language plpgsql volatile set enable_bitmapscan=off set enable_seqscan=off set enable_sort=off set jit=off set search_path=pg_catalog;
 grant execute on function webhooks.list_due to lattice_app;
 
 create function webhooks.new_id()
@@ -928,12 +928,12 @@ grant execute on function webhooks.queue_deliveries to lattice_app;
 
 create function webhooks.record_attempts(p_tenant_id uuid, p_caller uuid, p_ids uuid[], p_numbers integer[], p_statuses text[], p_due_ats timestamp with time zone[], p_started_ats timestamp with time zone[], p_durations_ms integer[], p_status_codes smallint[], p_faults text[], p_details text[], p_answers text[], p_released uuid[], p_endpoint_ids uuid[], p_failing boolean[], p_resting_untils timestamp with time zone[], p_idle boolean[], p_failing_before timestamp with time zone)
   returns TABLE(endpoint_id uuid)
-  language plpgsql volatile set enable_seqscan=off set jit=off set search_path=pg_catalog;
+  language plpgsql volatile set enable_bitmapscan=off set enable_hashjoin=off set enable_mergejoin=off set enable_seqscan=off set jit=off set search_path=pg_catalog;
 grant execute on function webhooks.record_attempts to lattice_app;
 
 create function webhooks.renew_leases(p_tenant_ids uuid[], p_ids uuid[], p_endpoint_ids uuid[], p_caller uuid, p_lease_ms integer)
   returns void
-  language plpgsql volatile set enable_seqscan=off set search_path=pg_catalog;
+  language plpgsql volatile set enable_bitmapscan=off set enable_hashjoin=off set enable_mergejoin=off set enable_seqscan=off set search_path=pg_catalog;
 grant execute on function webhooks.renew_leases to lattice_app;
 
 create function webhooks.replay_range(p_tenant_id uuid, p_endpoint_id uuid, p_after bigint, p_up_to bigint)

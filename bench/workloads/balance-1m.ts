@@ -10,7 +10,7 @@ import { type OpenTenant, type Workload, withStack } from '../workload.ts';
 
 const entries = 1_000_000;
 const days = 270;
-const connections = 8;
+const connections = 4;
 const targets = 4_096;
 const recounted = 5;
 

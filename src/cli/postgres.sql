@@ -10,7 +10,7 @@ select
     select
     from pg_class
     join pg_namespace on pg_namespace.oid = pg_class.relnamespace
-    where pg_namespace.nspname in ('log', 'tenants', 'access', 'ledger', 'projection', 'lattice')
+    where pg_namespace.nspowner = (select nspowner from pg_namespace where nspname = 'lattice')
       and pg_has_role(current_user, pg_class.relowner, 'usage')
   ) as owns_tables
 from pg_roles

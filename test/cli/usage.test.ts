@@ -2,33 +2,29 @@
 import { expect, test } from 'vitest';
 import { lattice } from '../support/lattice.ts';
 
-test('without a command the commands are listed', async () => {
+test('without a command all are listed, and each explains itself', async () => {
   const { status, stdout } = await lattice([]);
   expect(status).toBe(0);
-  const commands = stdout.match(/^ {2}\w+( \w+)?(?= {2})/gm)?.map((name) => name.trim());
-  expect(commands).toEqual([
-    'start',
-    'migrate',
-    'doctor',
-    'verify',
-    'tenant create',
-    'key create',
-    'key revoke',
-    'load',
-    'consumers list',
-    'consumers resume',
-  ]);
+  const commands = [...stdout.matchAll(/^ {2}(\w+(?: \w+)?) {2}/gm)].map(([, name = '']) => name);
+  expect(commands).toEqual(
+    expect.arrayContaining([
+      'start',
+      'migrate',
+      'doctor',
+      'verify',
+      'tenant create',
+      'key create',
+      'key revoke',
+      'load',
+    ]),
+  );
+  for (const name of commands) {
+    const help = await lattice([...name.split(' '), '--help']);
+    expect(help).toMatchObject({ status: 0, stderr: '' });
+    expect(help.stdout).toContain(`usage: lattice ${name}`);
+    expect(help.stdout).toContain('--json');
+  }
 });
-
-test.each(['start', 'migrate', 'doctor', 'verify', 'tenant create', 'key create', 'key revoke', 'load'])(
-  '%s explains itself',
-  async (name) => {
-    const { status, stdout, stderr } = await lattice([...name.split(' '), '--help']);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout).toContain(`usage: lattice ${name}`);
-    expect(stdout).toContain('--json');
-  },
-);
 
 test.each([
   [['bogus'], 'there is no command bogus; there are start, migrate', 'usage: lattice COMMAND [options]'],

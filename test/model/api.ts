@@ -97,7 +97,7 @@ export class ReferenceApi {
       const outcome = items[i];
       const key = itemKey(item);
       if (key === null || outcome === undefined || outcome.kind === 'replayed') continue;
-      if (outcome.kind === 'refused' && !isSticky(outcome.refusal)) continue;
+      if (outcome.kind === 'refused' && !isKept(outcome.refusal)) continue;
       const refused = outcome.kind === 'refused' ? outcome.refusal : null;
       this.#item_keys.set(key, { fingerprint: JSON.stringify(item), refusal: refused });
     }
@@ -221,9 +221,9 @@ function decideParsedItem(
   return mapped(decidePosting(ledger, item, now, arrived), posted);
 }
 
-/** Stored under its key: what was evaluated against the ledger. */
-function isSticky(refused: Refusal): boolean {
-  return (refused.status === 409 || refused.status === 422) && !refused.code.startsWith('idempotency_key_');
+/** Kept under an item's key: what was evaluated against the ledger. A missing target is part of the answer to the whole request. */
+function isKept(refused: Refusal): boolean {
+  return [404, 409, 422].includes(refused.status) && !refused.code.startsWith('idempotency_key_');
 }
 
 /** An item's refusal as the answer to the whole request. */

@@ -37,7 +37,7 @@ begin
       from pg_class class
       join pg_namespace namespace on namespace.oid = class.relnamespace
       join pg_attribute attribute on attribute.attrelid = class.oid and attribute.attname = 'tenant_id'
-      where namespace.nspname in ('log', 'tenants', 'access', 'ledger', 'projection')
+      where namespace.nspowner = (select nspowner from pg_namespace where nspname = 'lattice')
         and class.relkind in ('r', 'p') and not class.relispartition
         and has_table_privilege(class.oid, 'select')
       order by 1

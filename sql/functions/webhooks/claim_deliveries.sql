@@ -12,7 +12,12 @@ create or replace function webhooks.claim_deliveries(
 returns table (id uuid, endpoint_id uuid, "position" bigint, recorded_at timestamptz, attempts integer, created_at timestamptz)
 language plpgsql volatile
 set search_path = pg_catalog
+-- By the index in its order, whatever the planner believes of a table that grows and empties between two analyses.
 set enable_seqscan = off
+set enable_sort = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
 as $$
 #variable_conflict use_column
@@ -42,13 +47,12 @@ begin
   )
   select array_agg(taken.id) into v_ordered from taken;
 
-  return query
-  with chosen as materialized (
-    select due.id
+  for id, endpoint_id, position, recorded_at, attempts, created_at in
+    select due.id, due.endpoint_id, due.position, due.recorded_at, due.attempts, due.created_at
     from webhooks.endpoint
     left join unnest(p_endpoint_ids, p_rooms) known(id, room) on known.id = endpoint.id
     cross join lateral (
-      select delivery.id, delivery.due_at, delivery.position
+      select delivery.*
       from webhooks.delivery
       where delivery.tenant_id = p_tenant_id and delivery.endpoint_id = endpoint.id and delivery.status = 'pending'
         and delivery.due_at <= v_now
@@ -62,17 +66,11 @@ begin
       and (endpoint.ordering = 'parallel' or endpoint.id = any (v_ordered))
     order by due.due_at, due.position
     limit p_limit
-  ),
-  leased as (
+  loop
     update webhooks.delivery
     set leased_by = p_caller, leased_until = v_until
-    from chosen
-    where delivery.tenant_id = p_tenant_id and delivery.id = chosen.id
-    returning delivery.id, delivery.endpoint_id, delivery.position, delivery.recorded_at, delivery.attempts, delivery.created_at,
-      delivery.due_at
-  )
-  select leased.id, leased.endpoint_id, leased.position, leased.recorded_at, leased.attempts, leased.created_at
-  from leased
-  order by leased.due_at, leased.position;
+    where delivery.tenant_id = p_tenant_id and delivery.id = claim_deliveries.id;
+    return next;
+  end loop;
 end;
 $$;

@@ -6,7 +6,11 @@ returns table (
 )
 language plpgsql stable
 set search_path = pg_catalog
+-- Row by row through the keys, whatever the planner believes of a table that grows and empties between two analyses.
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 set jit = off
 as $$
 #variable_conflict use_column

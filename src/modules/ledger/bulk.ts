@@ -1,12 +1,13 @@
 // Bulk requests: up to 10,000 items in order, all or nothing, or each on its own. Every item has a key of its own, so a repeated bulk
 // request answers from its items' answers; under the request's key only a mark is stored.
 import { z } from 'zod';
-import { Problem, problemDocument, readProblem } from '../../errors.ts';
+import { type FieldError, Problem, problemDocument, readProblem } from '../../errors.ts';
 import { hash16 } from '../../hash.ts';
 import { decodeId } from '../../id.ts';
 import type { Idempotency, Principal, Reply } from '../../route.ts';
 import type { Command, Order, Outcome } from './command.ts';
 import type { Poster } from './poster.ts';
+import { missingTarget } from './steps.ts';
 import { type BulkItem, bulkItemSchema, max_bulk_items } from './transaction_schema.ts';
 import type { StoredAnswer, TransactionReader } from './transactions.ts';
 
@@ -81,7 +82,7 @@ async function postEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promi
   const commands = items.flatMap((item) => ('command' in item ? [item.command] : []));
   const outcomes = bulk.dry_run
     ? await poster.evaluate(tenant_id, commands)
-    : await Promise.all(commands.map((command) => submitItem(poster, tenant_id, command)));
+    : await Promise.all(commands.map((command) => poster.submit(tenant_id, command, 'bulk')));
   let next = 0;
   const results = items.map((item) => {
     const outcome = 'command' in item ? outcomes[next++] : undefined;
@@ -95,15 +96,6 @@ async function postEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promi
     await poster.submit(tenant_id, mark, 'bulk');
   }
   return { status: 200, body: resultsText(results) };
-}
-
-/** A missing target is part of the bulk request's answer, so it is stored too: the item is answered the same way for ever. */
-async function submitItem(poster: Poster, tenant_id: string, command: Command): Promise<Outcome> {
-  const outcome = await poster.submit(tenant_id, command, 'bulk');
-  if (outcome.state !== 'rejected' || outcome.problem.code !== 'not_found') return outcome;
-  const { instance, request_id } = command.origin;
-  const body = JSON.stringify(problemDocument(outcome.problem, instance, request_id));
-  return poster.submit(tenant_id, { ...command, order: { kind: 'answer', status: 404, body } }, 'bulk');
 }
 
 /** The same request again: the same answers of the same items. */
@@ -120,7 +112,13 @@ async function replayBulk(
   const answers = await transactions.answers(bulk.principal.tenant_id, items.map(itemKeyHash));
   const results = items.map((item) => {
     const answer = answers.get(itemKeyHash(item));
-    if ('problem' in item || answer === undefined) return problemResult(first, item);
+    if ('problem' in item) return problemResult(first, item);
+    // Of what was evaluated, only a missing target leaves no answer behind.
+    if (answer === undefined)
+      return problemResult(first, {
+        problem: missingTarget(item.command.order),
+        key_hash: itemKeyHash(item),
+      });
     if (answer.request_hash !== item.command.origin.request_hash) {
       return problemResult(first, { problem: keyReused(), key_hash: itemKeyHash(item) });
     }
@@ -131,15 +129,10 @@ async function replayBulk(
 
 function readItems(bulk: BulkRequest, request_id: string): Item[] {
   return bulk.items.map((item, index) => {
-    const pointer = `#/transactions/${index}`;
     const parsed = bulkItemSchema(item).safeParse(item);
     const derived_hash = hash16(`item ${index} of ${bulk.idempotency.key}`);
     if (!parsed.success) {
-      const errors = parsed.error.issues.map((issue) => ({
-        pointer: [pointer, ...issue.path.map(String)].join('/'),
-        code: issue.code ?? 'invalid',
-        detail: issue.message,
-      }));
+      const errors = parsed.error.issues.flatMap(fieldErrors);
       return {
         problem: new Problem('invalid_request', 'The item does not have the documented shape', { errors }),
         key_hash: derived_hash,
@@ -157,7 +150,7 @@ function readItems(bulk: BulkRequest, request_id: string): Item[] {
           // An item is the same item in whatever request it comes.
           request_hash: hash16(`item ${JSON.stringify(item)}`),
         },
-        order: orderOf(parsed.data, pointer),
+        order: orderOf(parsed.data),
       };
       if (command.order.kind === 'reversal' && command.order.request.force === true)
         checkForce(bulk.principal);
@@ -169,33 +162,37 @@ function readItems(bulk: BulkRequest, request_id: string): Item[] {
   });
 }
 
+/** Pointers start at the item: its answer is the same in whatever request it comes again. */
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const pointer = ['#', ...issue.path.map(String)].join('/');
+  if (issue.code !== 'unrecognized_keys') return [{ pointer, code: issue.code, detail: issue.message }];
+  return issue.keys.map((name) => ({
+    pointer: `${pointer}/${name}`,
+    code: 'unknown_field',
+    detail: 'there is no such field',
+  }));
+}
+
 export function checkForce(principal: Principal): void {
   if (!principal.can({ action: 'force', subject: 'transaction' })) {
     throw new Problem('forbidden', 'A forced reversal passes limits, which this API key may not do');
   }
 }
 
-function orderOf(item: BulkItem, pointer: string): Order {
+function orderOf(item: BulkItem): Order {
   if ('capture_of' in item) {
     const { capture_of, idempotency_key: _, ...request } = item;
-    return {
-      kind: 'capture',
-      target_id: decodeId('transaction', capture_of, `${pointer}/capture_of`),
-      request,
-      pointer: `${pointer}/capture_of`,
-    };
+    const target_id = decodeId('transaction', capture_of, '#/capture_of');
+    return { kind: 'capture', target_id, request, pointer: '#/capture_of' };
   }
   if ('void_of' in item) {
-    return {
-      kind: 'void',
-      target_id: decodeId('transaction', item.void_of, `${pointer}/void_of`),
-      pointer: `${pointer}/void_of`,
-    };
+    const target_id = decodeId('transaction', item.void_of, '#/void_of');
+    return { kind: 'void', target_id, pointer: '#/void_of' };
   }
   if ('reversal_of' in item) {
     const { reversal_of, idempotency_key: _, ...request } = item;
-    const target_id = decodeId('transaction', reversal_of, `${pointer}/reversal_of`);
-    return { kind: 'reversal', target_id, request, pointer: `${pointer}/reversal_of` };
+    const target_id = decodeId('transaction', reversal_of, '#/reversal_of');
+    return { kind: 'reversal', target_id, request, pointer: '#/reversal_of' };
   }
   const { idempotency_key: _, ...request } = item;
   return { kind: 'post', request };
@@ -247,7 +244,7 @@ function atIndex(problem: Problem, index: number): Problem {
   const root = `#/transactions/${index}`;
   const errors = problem.options.errors?.map((error) => ({
     ...error,
-    pointer: error.pointer.startsWith(root) ? error.pointer : error.pointer.replace(/^#/, root),
+    pointer: error.pointer.replace(/^#/, root),
   }));
   return new Problem(problem.code, problem.message, {
     ...problem.options,

@@ -46,6 +46,18 @@ function refusal({ draft }: Step, became: string, index: number, result: BatchRe
   return limitProblem(became, account_id, BigInt(balance), draft);
 }
 
+/** Of an atomic group that cannot be posted: what the database says of the steps before its culprit, if there are any, then why that one is refused. */
+export function refusedOutcomes(steps: Step[], result: BatchResult | null): Outcome[] {
+  return steps.map((step, index) => {
+    const became = result?.outcomes?.[index];
+    const is_refused =
+      became === 'key_reused' || became === 'reference_taken' || became === 'insufficient_funds';
+    if (result === null || became === undefined || !(is_refused || became === 'limit_exceeded'))
+      return preparedOutcome(step);
+    return { state: 'rejected', problem: refusal(step, became, index, result) };
+  });
+}
+
 /** What a step amounts to when nothing is written. */
 export function preparedOutcome(step: Step): Outcome {
   if (step.problem !== null) return { state: 'rejected', problem: step.problem };

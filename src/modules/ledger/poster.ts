@@ -19,7 +19,7 @@ import {
   type Unit,
 } from './lanes.ts';
 import { LimitedBalances } from './limited_balances.ts';
-import { concludeBatch, lastPosition, preparedOutcome, renderAnswer } from './outcomes.ts';
+import { concludeBatch, lastPosition, preparedOutcome, refusedOutcomes, renderAnswer } from './outcomes.ts';
 import { type Batch, type BatchResult, postBatch, postBatches } from './posting_batch.ts';
 import { batchCommand, prepareSteps, type Step } from './steps.ts';
 
@@ -296,7 +296,21 @@ export class Poster {
         atomic || dry_run,
       );
       const writable = steps.filter((step) => step.rejection === null);
-      if (writable.length === 0 || (atomic && steps.some((step) => step.problem !== null))) {
+      const culprit = steps.findIndex((step) => step.problem !== null);
+      if (atomic && culprit >= 0) {
+        const before = { tenant_id, accounts_position, commands: steps.slice(0, culprit).map(batchCommand) };
+        const result =
+          culprit === 0
+            ? null
+            : await postBatch(this.#database, this.#balances, { ...before, atomic, dry_run: true });
+        if (result?.state === 'accounts_stale') {
+          await this.#accounts.refresh(tenant_id);
+          continue;
+        }
+        answerUnits(units, refusedOutcomes(steps, result));
+        return [];
+      }
+      if (writable.length === 0) {
         answerUnits(units, steps.map(preparedOutcome));
         return [];
       }

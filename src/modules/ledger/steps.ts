@@ -56,18 +56,21 @@ function draftOrder(
   const ids = { transaction_id: newUuid(), actor };
   if (order.kind === 'post') return draftPosting(resolve, order.request, ids, now);
   const target = targets.get(order.target_id);
-  if (target === undefined) {
-    const detail = 'There is no such transaction';
-    throw new Problem('not_found', detail, {
-      errors: [{ pointer: order.pointer, code: 'not_found', detail }],
-    });
-  }
+  if (target === undefined) throw missingTarget(order);
   if (order.kind === 'capture') return draftCapture(resolve, target, order.request, ids, target.observed_at);
   if (order.kind === 'reversal') return draftReversal(resolve, target, order.request, ids);
   if (order.kind === 'void') return draftVoid(resolve, target, target.observed_at);
   const draft = draftExpiry(resolve, target, target.observed_at);
   if (draft === null) throw new Problem('transaction_not_pending', 'The hold has ended already');
   return draft;
+}
+
+function missingTarget(order: Order): Problem {
+  if (!('pointer' in order)) throw new Error('an order without target misses none');
+  const detail = 'There is no such transaction';
+  return new Problem('not_found', detail, {
+    errors: [{ pointer: order.pointer, code: 'not_found', detail }],
+  });
 }
 
 /** The target as the rest of an atomic group will find it. */

@@ -22,6 +22,8 @@ export class Desk {
   readonly tenant_id: string;
   /** delivery → endpoint; leased to this process */
   readonly held = new Map<string, string>();
+  /** what the database is being told of; still leased */
+  readonly recording = new Map<string, string>();
   news: News = noNews();
   wanted: 'lanes' | 'all' | null = null;
   claimed_ms = Number.NEGATIVE_INFINITY;
@@ -88,9 +90,24 @@ export class Desk {
   takeNews(): News {
     const { news } = this;
     this.news = noNews();
-    for (const { id } of news.outcomes) this.held.delete(id);
+    for (const { id, endpoint_id } of news.outcomes) {
+      this.held.delete(id);
+      this.recording.set(id, endpoint_id);
+    }
     for (const id of news.released) this.held.delete(id);
     return news;
+  }
+
+  /** What could not be recorded is still to be; what was heard since then is newer. */
+  putBack(news: News): void {
+    this.news = {
+      outcomes: [...news.outcomes, ...this.news.outcomes],
+      released: [...news.released, ...this.news.released],
+      endpoints: new Map([...news.endpoints, ...this.news.endpoints]),
+      gone: new Set([...news.gone, ...this.news.gone]),
+    };
+    this.recording.clear();
+    for (const { id, endpoint_id } of news.outcomes) this.held.set(id, endpoint_id);
   }
 
   /** What is told of the endpoints: also of those that somebody else may take now. */
@@ -103,6 +120,7 @@ export class Desk {
   }
 
   recorded(news: News): void {
+    this.recording.clear();
     for (const { endpoint_id } of news.outcomes) this.lane(endpoint_id).unrecorded -= 1;
   }
 

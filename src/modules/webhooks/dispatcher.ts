@@ -4,15 +4,14 @@
 // Word of new deliveries comes from the consumer in this process; looking around finds the rest: what is due again, what other processes
 // queued and did not get to, and what dead ones left behind.
 
-import { type Database, system_actor_id } from '../../db.ts';
-import { Problem } from '../../errors.ts';
+import type { Database } from '../../db.ts';
 import type { EventKind } from '../../event.ts';
-import { encodeId, newUuid } from '../../id.ts';
+import { newUuid } from '../../id.ts';
 import type { Logger } from '../../log.ts';
 import { type Assignment, attempt } from './attempt.ts';
 import type { Caller } from './calls.ts';
 import { Desk } from './desk.ts';
-import { disableEndpoint } from './endpoints.ts';
+import { giveUp } from './giving_up.ts';
 import { first_room, type Lane, noteOutcome, roomOf, Turns } from './lanes.ts';
 import { type Message, renderMessage } from './message.ts';
 import { brief, type Claim, claimDeliveries, listDue, recordAttempts, renewLeases } from './queue.ts';
@@ -35,6 +34,8 @@ const tenants_per_look = 200;
 /** what is collected of outcomes before the database is told */
 const record_interval_ms = 15;
 const record_size = 250;
+/** after it could not be told */
+const record_retry_ms = 500;
 /** an endpoint of which nothing has succeeded for this long is disabled */
 const patience_ms = 5 * 24 * 3_600_000;
 /** how long calls that are out may still be answered when the process stops */
@@ -63,6 +64,7 @@ export class Dispatcher {
   #claims = 0;
   #timers: NodeJS.Timeout[] = [];
   #is_looking = false;
+  #is_renewing = false;
   #is_started = false;
   #is_stopped = false;
 
@@ -101,7 +103,9 @@ export class Dispatcher {
     await this.#turns.settled();
     clearTimeout(cutting);
     await Promise.all(this.#working);
-    await Promise.all([...this.#desks.values()].map((desk) => this.#record(desk)));
+    // What cannot be recorded is called about again, by whoever comes next.
+    const failure = 'webhook attempts could not be recorded';
+    await Promise.all([...this.#desks.values()].map((desk) => this.#work(failure, () => this.#record(desk))));
   }
 
   #desk(tenant_id: string): Desk {
@@ -256,6 +260,7 @@ export class Dispatcher {
     if (desk.is_recording || !desk.hasNews()) return;
     desk.is_recording = true;
     const news = desk.takeNews();
+    let recorded = false;
     try {
       const failing_before = new Date(Date.now() - patience_ms).toISOString();
       const failing = await recordAttempts(this.#options.database, this.#id, desk.tenant_id, {
@@ -263,38 +268,40 @@ export class Dispatcher {
         endpoints: desk.endpointNews(news),
         failing_before,
       });
-      for (const id of news.gone) await this.#disable(desk.tenant_id, id, 'gone');
-      for (const id of failing) await this.#disable(desk.tenant_id, id, 'failing');
-    } finally {
-      // What could not be recorded is called about again when its lease has run out.
       desk.recorded(news);
+      recorded = true;
+      for (const id of news.gone) await giveUp(this.#options, desk.tenant_id, id, 'gone');
+      for (const id of failing) await giveUp(this.#options, desk.tenant_id, id, 'failing');
+    } catch (error) {
+      // It is recorded with what comes next; where the lease has run out meanwhile, another process calls again.
+      if (!recorded) desk.putBack(news);
+      desk.record_timer = setTimeout(() => {
+        desk.record_timer = null;
+        this.#recordSoon(desk);
+      }, record_retry_ms);
+      throw error;
+    } finally {
       desk.is_recording = false;
     }
     if (desk.hasNews()) this.#recordSoon(desk);
     if (desk.hasMoreOrdered(news)) this.#want(desk, 'lanes');
   }
 
-  /** Its owner reads it in the log of the tenant, and other endpoints are called about it. */
-  async #disable(tenant_id: string, endpoint_id: string, reason: 'gone' | 'failing'): Promise<void> {
-    const { database, logger, metrics } = this.#options;
-    const actor = { tenant_id, actor_id: system_actor_id, request_id: encodeId('request', newUuid()) };
-    try {
-      await database.transaction(actor, (tx) => disableEndpoint(tx, endpoint_id, reason));
-    } catch (error) {
-      // Another process, or somebody, was first.
-      if (error instanceof Problem && error.code === 'webhook_not_enabled') return;
-      throw error;
-    }
-    metrics.disabled(reason);
-    const endpoint = encodeId('webhook', endpoint_id);
-    logger.error({ tenant_id, endpoint, reason }, 'a webhook endpoint is disabled: its owner should be told');
-  }
-
   async #renew(): Promise<void> {
     const held = [...this.#desks.values()].flatMap((desk) =>
-      [...desk.held].map(([id, endpoint_id]) => ({ tenant_id: desk.tenant_id, id, endpoint_id })),
+      [...desk.held, ...desk.recording].map(([id, endpoint_id]) => ({
+        tenant_id: desk.tenant_id,
+        id,
+        endpoint_id,
+      })),
     );
-    if (held.length > 0) await renewLeases(this.#options.database, this.#id, held);
+    if (held.length === 0 || this.#is_renewing) return;
+    this.#is_renewing = true;
+    try {
+      await renewLeases(this.#options.database, this.#id, held);
+    } finally {
+      this.#is_renewing = false;
+    }
   }
 
   #lookAround(): void {

@@ -85,7 +85,9 @@ async function aPast(seed: number): Promise<TestTenant> {
   for (const table of tables) {
     await asSuperuser(z.unknown(), `delete from projection.${table} where tenant_id = $1`, [tenant.id]);
   }
-  await asSuperuser(z.unknown(), 'delete from log.consumer where tenant_id = $1', [tenant.id]);
+  await asSuperuser(z.unknown(), `delete from log.consumer where tenant_id = $1 and name = 'balances'`, [
+    tenant.id,
+  ]);
   return tenant;
 }
 

@@ -43,7 +43,7 @@ export const DeliverySchema = z.looseObject({
   next_attempt_at: z.string().nullable(),
   last_attempt: AttemptSchema.nullable(),
 });
-export const DeliveriesSchema = z.looseObject({ data: z.array(DeliverySchema) });
+const DeliveriesSchema = z.looseObject({ data: z.array(DeliverySchema) });
 export const EventSchema = z.looseObject({
   id: z.string(),
   position: z.number(),

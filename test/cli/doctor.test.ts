@@ -6,9 +6,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { startCluster } from '../support/cluster.ts';
 import { databaseUrl } from '../support/database.ts';
-import { aDataDirectory, lattice, spawnLattice } from '../support/lattice.ts';
+import { aDataDirectory, lattice, startLattice } from '../support/lattice.ts';
 import { root } from '../support/source.ts';
-import { waitFor } from '../support/wait.ts';
 
 const ReportSchema = z.object({
   ok: z.boolean(),
@@ -110,7 +109,10 @@ test.each(is_here ? [15] : [])(
     await administrator.query(readFileSync(join(root, 'sql/roles.sql'), 'utf8'));
     await administrator.query('create database lattice owner lattice_owner');
     await administrator.end();
-    const environment = { NODE_ENV: 'production', DATABASE_URL: cluster.url('lattice_app', 'lattice') };
+    const environment = {
+      DATABASE_URL: cluster.url('lattice_app', 'lattice'),
+      LATTICE_DATA_DIR: await aDataDirectory(),
+    };
     expect(await lattice(['start'], environment)).toMatchObject({
       status: 1,
       stderr:
@@ -118,8 +120,7 @@ test.each(is_here ? [15] : [])(
     });
     const owner = { DATABASE_OWNER_URL: cluster.url('lattice_owner', 'lattice') };
     expect(await lattice(['migrate'], owner)).toMatchObject({ status: 0, stderr: '' });
-    const started = spawnLattice(['start'], environment);
-    await waitFor('it is ready', () => started.output().includes('"msg":"ready"'), { timeout_ms: 20_000 });
+    const started = await startLattice(environment, ['start']);
     const report = await doctor(environment);
     expect(failures(report)).toEqual([]);
     expect(report.checks.find(({ name }) => name === 'PostgreSQL')?.detail).toMatch(

@@ -7,7 +7,6 @@ import { decodeId } from '../../id.ts';
 import type { Idempotency, Principal, Reply } from '../../route.ts';
 import type { Command, Order, Outcome } from './command.ts';
 import type { Poster } from './poster.ts';
-import { missingTarget } from './steps.ts';
 import { type BulkItem, bulkItemSchema, max_bulk_items } from './transaction_schema.ts';
 import type { StoredAnswer, TransactionReader } from './transactions.ts';
 
@@ -82,7 +81,7 @@ async function postEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promi
   const commands = items.flatMap((item) => ('command' in item ? [item.command] : []));
   const outcomes = bulk.dry_run
     ? await poster.evaluate(tenant_id, commands)
-    : await Promise.all(commands.map((command) => poster.submit(tenant_id, command, 'bulk')));
+    : await Promise.all(commands.map((command) => submitItem(poster, tenant_id, command)));
   let next = 0;
   const results = items.map((item) => {
     const outcome = 'command' in item ? outcomes[next++] : undefined;
@@ -96,6 +95,15 @@ async function postEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promi
     await poster.submit(tenant_id, mark, 'bulk');
   }
   return { status: 200, body: resultsText(results) };
+}
+
+/** A missing target is part of the bulk request's answer, so it is stored too: the item is answered the same way for ever. */
+async function submitItem(poster: Poster, tenant_id: string, command: Command): Promise<Outcome> {
+  const outcome = await poster.submit(tenant_id, command, 'bulk');
+  if (outcome.state !== 'rejected' || outcome.problem.code !== 'not_found') return outcome;
+  const { instance, request_id } = command.origin;
+  const body = JSON.stringify(problemDocument(outcome.problem, instance, request_id));
+  return poster.submit(tenant_id, { ...command, order: { kind: 'answer', status: 404, body } }, 'bulk');
 }
 
 /** The same request again: the same answers of the same items. */
@@ -112,13 +120,7 @@ async function replayBulk(
   const answers = await transactions.answers(bulk.principal.tenant_id, items.map(itemKeyHash));
   const results = items.map((item) => {
     const answer = answers.get(itemKeyHash(item));
-    if ('problem' in item) return problemResult(first, item);
-    // Of what was evaluated, only a missing target leaves no answer behind.
-    if (answer === undefined)
-      return problemResult(first, {
-        problem: missingTarget(item.command.order),
-        key_hash: itemKeyHash(item),
-      });
+    if ('problem' in item || answer === undefined) return problemResult(first, item);
     if (answer.request_hash !== item.command.origin.request_hash) {
       return problemResult(first, { problem: keyReused(), key_hash: itemKeyHash(item) });
     }

@@ -9,7 +9,9 @@ alter table log.consumer
   add column parked_at timestamptz,
   -- of the last failure at this position
   add column reason text,
+  -- squawk-ignore constraint-missing-not-valid
   add constraint consumer_failure_told check ((attempts = 0) = (reason is null)),
+  -- squawk-ignore constraint-missing-not-valid
   add constraint consumer_parked_failed check (parked_at is null or attempts > 0);
 
 -- Opens one stream, once, for whoever presents it in a URL, where an API key has no place. Used or expired ones are deleted.

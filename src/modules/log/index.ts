@@ -6,11 +6,10 @@ export {
 export {
   listConsumers,
   maybeResumeConsumer,
-  type Slice,
   statementConsumer,
   transactionConsumer,
 } from './consumers.ts';
-export { appendEvent, type EventRow, listEvents, renderEvent } from './events.ts';
+export { appendEvent, type EventRow, renderEvent } from './events.ts';
 export { no_filter } from './filter.ts';
 export type { TouchedAccount } from './frame.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';

@@ -1,11 +1,9 @@
 export { proofsModule } from './module.ts';
 export { NotGenuine, parseCheckpoint, verifyCheckpoint, verifyReceipt } from './offline.ts';
-export { BlockSchema, SigningKeySchema } from './schema.ts';
+export { BlockSchema } from './schema.ts';
 export {
   makeSigningKeys,
-  type PublicKey,
   parsePublicKey,
-  parseSigningKeys,
   readSigningKeys,
 } from './signing_keys.ts';
-export { type ChainProof, ChainProofSchema, type Checkpoint, verifyChain } from './verification.ts';
+export { type ChainProof, ChainProofSchema, verifyChain } from './verification.ts';

@@ -52,6 +52,8 @@ const EnvironmentSchema = z
     LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
     /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
     RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(50_000),
+    /** `off` when other processes follow the log: this one then serves requests and streams only */
+    CONSUMERS: z.enum(['on', 'off']).default('on'),
     /** streams that one key may have open in one process, and that one process may have open */
     STREAMS_PER_KEY: z.coerce.number().int().min(1).default(1_000),
     STREAMS_PER_PROCESS: z.coerce.number().int().min(1).default(12_000),

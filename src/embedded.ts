@@ -22,7 +22,6 @@ import { connect, createDatabase, takeGuard } from './embedded/guard.ts';
 import {
   freePort,
   hasPidFile,
-  isAlive,
   isPostmaster,
   type Postmaster,
   readPidFile,
@@ -173,8 +172,10 @@ async function adoptable(cluster: Cluster): Promise<Postmaster | null> {
       continue;
     }
     if (!isPostmaster(found.pid, cluster.pgdata)) {
-      // Postgres clears up after a dead postmaster itself, but would take a stranger with its number for one.
-      if (isAlive(found.pid)) removePidFile(cluster.pgdata);
+      // Postgres would take a stranger with that number for one, and also a killed postmaster that nobody has waited for, which is
+      // what a container without an init leaves. Somebody who starts at the same moment may have written the file anew.
+      if (readPidFile(cluster.pgdata)?.pid !== found.pid) continue;
+      removePidFile(cluster.pgdata);
       return null;
     }
     try {

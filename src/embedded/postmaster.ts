@@ -70,7 +70,7 @@ export function isPostmaster(pid: number, pgdata: string): boolean {
 }
 
 /** A process that was killed and not yet waited for is dead too. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {

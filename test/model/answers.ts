@@ -1,5 +1,7 @@
 // The answers of the API as far as the tests read them; written down here, so that the product's schemas are not their own judge.
 import { z } from 'zod';
+import type { Receipt } from './facts.ts';
+import { parseInstant } from './instant.ts';
 
 export const ProblemAnswer = z.looseObject({
   code: z.string(),
@@ -18,6 +20,14 @@ const EventAnswer = z.looseObject({
   data: z.record(z.string(), z.unknown()),
 });
 export type EventShape = z.infer<typeof EventAnswer>;
+
+/** What the log says of an event, as far as the model takes it in. */
+export function receiptOf(event: EventShape): Receipt {
+  const { expires_at } = event.data;
+  const recorded_at = parseInstant(event.recorded_at);
+  const expiry = typeof expires_at === 'string' ? { expires_at: parseInstant(expires_at) } : {};
+  return { id: event.subject, position: event.position, recorded_at, ...expiry };
+}
 
 export const EventPage = z.looseObject({ data: z.array(EventAnswer), has_more: z.boolean() });
 

@@ -3,7 +3,7 @@ import { expect, inject, test } from 'vitest';
 import { z } from 'zod';
 import { aTenant, type TestTenant } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
-import { BalanceAnswer, EventPage, type EventShape } from './answers.ts';
+import { BalanceAnswer, EventPage, type EventShape, receiptOf } from './answers.ts';
 import { ReferenceApi } from './api.ts';
 import { balanceOf } from './balances.ts';
 import { crowd_accounts, runCrowd } from './crowd.ts';
@@ -87,6 +87,5 @@ function recordAccount(model: ReferenceApi, event: EventShape): void {
   if (body === undefined) return;
   const outcome = model.decide({ verb: 'create_account', body }, 0n);
   if (outcome.kind !== 'accepted') throw new Error(`the model refuses ${body.code}`);
-  const recorded_at = parseInstant(event.recorded_at);
-  model.record(outcome.effect, { id: event.subject, position: event.position, recorded_at });
+  model.record(outcome.effect, receiptOf(event));
 }

@@ -1,9 +1,9 @@
 // Judges what many clients did at once: the log is put in order before the model, and each event must be one that the model would have
 // written there, on behalf of exactly one answered command; each refusal must have been right at some position while it was under way.
 import { z } from 'zod';
-import { BulkAnswer, type EventShape, ProblemAnswer } from './answers.ts';
+import { BulkAnswer, type EventShape, ProblemAnswer, receiptOf } from './answers.ts';
 import type { Command, ReferenceApi } from './api.ts';
-import { parseInstant } from './instant.ts';
+import { instantText, parseInstant } from './instant.ts';
 import { instantsBetween } from './ledger.ts';
 
 /** A command and its answer, with what bounds the moment at which the ledger decided. */
@@ -33,6 +33,11 @@ export function judge(api: ReferenceApi, events: EventShape[], attempts: Attempt
   let refusals = attempts.filter((attempt) => attempt.status >= 400);
   const refused = refusals.length;
   let accepted = 0;
+  const [first] = events;
+  const start = first === undefined ? 0n : parseInstant(first.recorded_at);
+  refusals = refusals.filter(
+    (attempt) => attempt.known_position >= (first?.position ?? 0) || !isShared(api, attempt, [start]),
+  );
   for (const [i, event] of events.entries()) {
     const recorded_at = parseInstant(event.recorded_at);
     if (!isExpiry(api, event, violations)) {
@@ -45,8 +50,7 @@ export function judge(api: ReferenceApi, events: EventShape[], attempts: Attempt
       }
       const outcome = api.decide(command, recorded_at);
       if (outcome.kind === 'accepted') {
-        const { subject: id, position } = event;
-        api.record(outcome.effect, { id, position, recorded_at });
+        api.record(outcome.effect, receiptOf(event));
         accepted += 1;
       } else {
         violations.push(`${event.position} ${event.type}: the model answers ${JSON.stringify(outcome)}`);
@@ -57,7 +61,7 @@ export function judge(api: ReferenceApi, events: EventShape[], attempts: Attempt
     refusals = unjustified(api, refusals, event.position, recorded_at, until, violations);
   }
   for (const attempt of refusals) {
-    violations.push(`never justified: ${JSON.stringify(attempt.command)} → ${JSON.stringify(attempt.body)}`);
+    violations.push(`never right: ${asText(attempt)}`);
   }
   for (const claim of asked.keys()) violations.push(`acknowledged and not in the log: ${claim}`);
   return { violations, accepted, refused };
@@ -77,16 +81,26 @@ function unjustified(
     const { answered_at } = attempt;
     const until =
       next_recorded_at === null || answered_at < next_recorded_at ? answered_at : next_recorded_at;
-    const code = ProblemAnswer.parse(attempt.body).code;
-    const shared = instantsBetween(api.ledger, recorded_at, until).some((instant) => {
-      const outcome = api.decide(attempt.command, instant);
-      return outcome.kind === 'refused' && outcome.refusal.code === code;
-    });
-    if (shared) return false;
+    if (isShared(api, attempt, instantsBetween(api.ledger, recorded_at, until))) return false;
     if (next_recorded_at === null || next_recorded_at <= answered_at) return true;
-    violations.push(`never right: ${JSON.stringify(attempt.command)} → ${JSON.stringify(attempt.body)}`);
+    violations.push(`never right up to ${position}, ${instantText(recorded_at)}: ${asText(attempt)}`);
     return false;
   });
+}
+
+/** Whether the model refuses it too, at one of these instants. */
+function isShared(api: ReferenceApi, { command, body }: Attempt, instants: bigint[]): boolean {
+  const { code } = ProblemAnswer.parse(body);
+  return instants.some((instant) => {
+    const outcome = api.decide(command, instant);
+    return outcome.kind === 'refused' && outcome.refusal.code === code;
+  });
+}
+
+function asText({ command, key, known_position, answered_at, body }: Attempt): string {
+  const { code, detail } = ProblemAnswer.parse(body);
+  const window = `after ${known_position}, before ${instantText(answered_at)}`;
+  return `${key} (${window}) ${JSON.stringify(command)} → ${code}: ${String(detail)}`;
 }
 
 function isExpiry(api: ReferenceApi, event: EventShape, violations: string[]): boolean {

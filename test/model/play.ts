@@ -1,10 +1,10 @@
 // Plays intents against the real API and the model side by side, one request at a time, and says where they part.
 import { isDeepStrictEqual } from 'node:util';
 import type { Answer, Client } from '../support/client.ts';
-import { BulkAnswer, EventPage, type EventShape, Subject } from './answers.ts';
+import { BulkAnswer, EventPage, type EventShape, receiptOf, Subject } from './answers.ts';
 import { type Command, type Effect, type Outcome, ReferenceApi } from './api.ts';
 import type { Intent } from './commands.ts';
-import type { Receipt, Refusal } from './facts.ts';
+import type { Refusal } from './facts.ts';
 import { clockNow, parseInstant } from './instant.ts';
 import { instantsBetween } from './ledger.ts';
 import { lookAt } from './looks.ts';
@@ -264,11 +264,4 @@ function isStored(status: number): boolean {
 function normal(value: unknown): unknown {
   const is_instant = typeof value === 'string' && /^\d{4}-\d\d-\d\dT.*Z$/.test(value);
   return is_instant ? parseInstant(value) : value;
-}
-
-function receiptOf(event: EventShape): Receipt {
-  const { expires_at } = event.data;
-  const recorded_at = parseInstant(event.recorded_at);
-  const expiry = typeof expires_at === 'string' ? { expires_at: parseInstant(expires_at) } : {};
-  return { id: event.subject, position: event.position, recorded_at, ...expiry };
 }

@@ -8,7 +8,7 @@ import { ConsumerRunner, usual_retries } from './runner.ts';
 import type { LogOptions, Streams } from './streams.ts';
 
 export function logModule(context: Context, options: LogOptions, streams: Streams): Module {
-  const { database, logger, metrics } = context;
+  const { config, database, logger, metrics } = context;
   const { kinds, consumers, accountPositions, listTenants } = options;
   let runner: ConsumerRunner | null = null;
   return {
@@ -22,6 +22,7 @@ export function logModule(context: Context, options: LogOptions, streams: Stream
     jobs: [],
     async start() {
       streams.start();
+      if (config.CONSUMERS === 'off') return;
       const names = consumers().map(({ name }) => name);
       runner = new ConsumerRunner({
         database,

@@ -1,0 +1,191 @@
+import { percentile } from '../histogram.ts';
+import { peakMemoryMb } from '../machine.ts';
+import { inTurn, RunFailed, runLoad } from '../measure.ts';
+import { note } from '../notes.ts';
+import { prove } from '../proof.ts';
+import type { StreamResult } from '../protocol.ts';
+import { cpuLine, median, type Row, rateRow, rounded, spreadLine, transactionsPerSecond } from '../report.ts';
+import { Stack } from '../stack.ts';
+import { openStreams } from '../streaming.ts';
+import { openTenant, postSingly, type Workload, withStack } from '../workload.ts';
+
+const path = '/v1/events/stream';
+const accountCode = (number: number) => `accounts:${String(number).padStart(5, '0')}`;
+
+function latencyRow(workload: string, unit: string, value: number, { histogram }: StreamResult): Row {
+  return {
+    workload,
+    value,
+    unit,
+    reference: null,
+    ratio: null,
+    p50_ms: rounded(percentile(histogram, 0.5), 1),
+    p95_ms: rounded(percentile(histogram, 0.95), 1),
+    p99_ms: rounded(percentile(histogram, 0.99), 1),
+    errors: 0,
+  };
+}
+
+/** One client for each of so many accounts: each hears of its own and of nothing else. */
+function clientPerAccount(api_key: string, accounts: number) {
+  return Array.from({ length: accounts }, (_, number) => ({
+    api_key,
+    target: `${path}?account=${accountCode(number)}`,
+    count: 1,
+  }));
+}
+
+export const stream_latency: Workload = {
+  name: 'stream-latency',
+  description:
+    'from the instant recorded until a client has the event: 2,000 posts/s, 1,000 clients each with an account of its own, and one with everything',
+  unit: 'ms p99',
+  run: (bench) =>
+    withStack(async (stack, open) => {
+      const { tenant, traffic } = await open('latency', 1_000);
+      const rows: Row[] = [];
+      const kinds = [
+        { name: 'stream-latency', streams: clientPerAccount(tenant.api_key, 1_000), is_dense: false },
+        {
+          name: 'stream-latency-all',
+          streams: [{ api_key: await stack.createKey(tenant.id), target: path, count: 10 }],
+          is_dense: true,
+        },
+      ];
+      for (const { name, streams, is_dense } of kinds) {
+        const clients = await openStreams({ port: stack.port, streams, is_dense, until_position: null });
+        const measurement = await runLoad(
+          stack,
+          [tenant],
+          { kind: 'single', tenants: [traffic], hot: false },
+          { ...bench, rate: 2_000 },
+        );
+        const result = await clients.stop();
+        await clients.leave();
+        const rate = transactionsPerSecond(measurement);
+        note(
+          `${name}: ${Math.round(rate)} posts/s, ${result.events} events over ${streams.length} kinds of streams`,
+        );
+        note(cpuLine([measurement]));
+        if (rate < 1_900) throw new RunFailed(`only ${Math.round(rate)} posts/s`, 1);
+        rows.push(latencyRow(name, 'ms p99', rounded(percentile(result.histogram, 0.99), 1), result));
+      }
+      return rows;
+    }),
+};
+
+export const stream_10k: Workload = {
+  name: 'stream-10k',
+  description:
+    '10,000 open streams without a filter, 5 events/s to all of them: memory of the process, and latency',
+  unit: 'MB',
+  run: (bench) =>
+    withStack(async (stack, open) => {
+      const { tenant, traffic } = await open('many', 100);
+      const keys: string[] = [];
+      for (let each = 0; each < 10; each += 1) keys.push(await stack.createKey(tenant.id));
+      const began = performance.now();
+      const clients = await openStreams({
+        port: stack.port,
+        streams: keys.map((api_key) => ({ api_key, target: path, count: 1_000 })),
+        is_dense: true,
+        until_position: null,
+      });
+      note(`10,000 streams open after ${Math.round(performance.now() - began)} ms`);
+      clients.measure();
+      const measurement = await runLoad(
+        stack,
+        [tenant],
+        { kind: 'single', tenants: [traffic], hot: false },
+        { ...bench, connections: 5, rate: 5 },
+      );
+      const result = await clients.stop();
+      note(`${result.events} events, ${Math.round(result.bytes / 1e6)} MB`);
+      note(cpuLine([measurement]));
+      const memory_mb = rounded(peakMemoryMb(stack.server_pid), 1);
+      await clients.leave();
+      return [latencyRow('stream-10k', 'MB', memory_mb, result)];
+    }),
+};
+
+export const stream_catch_up: Workload = {
+  name: 'stream-catch-up',
+  description: 'a stream that resumes at the beginning of a log of 200,000 postings',
+  unit: 'events/s',
+  run: (bench) =>
+    withStack(async (stack, open) => {
+      const { tenant, traffic } = await open('past', 1_000);
+      const transactions = 1_000;
+      await runLoad(
+        stack,
+        [tenant],
+        { kind: 'bulk', tenant: traffic, transactions },
+        { connections: 2, warmup_seconds: 0, seconds: 0, requests: 200 },
+      );
+      const rates: number[] = [];
+      for (let round = 0; round < bench.rounds; round += 1) {
+        const clients = await openStreams({
+          port: stack.port,
+          streams: [{ api_key: tenant.api_key, target: `${path}?after=0`, count: 1 }],
+          is_dense: true,
+          until_position: 200 * transactions,
+        });
+        const { events, seconds } = await clients.over;
+        await clients.leave();
+        rates.push(events / seconds);
+      }
+      note(spreadLine('events/s', rates));
+      return [
+        {
+          workload: 'stream-catch-up',
+          value: Math.round(median(rates)),
+          unit: 'events/s',
+          reference: null,
+          ratio: null,
+          p50_ms: null,
+          p95_ms: null,
+          p99_ms: null,
+          errors: 0,
+        },
+      ];
+    }),
+};
+
+export const stream_posting: Workload = {
+  name: 'stream-posting',
+  description:
+    'single posts while 1,000 clients each follow an account and all consumers run, against a process without either',
+  unit: 'transactions/s',
+  run: (bench) =>
+    withStack(async (stack, open) => {
+      const alone = await Stack.start(undefined, { CONSUMERS: 'off' });
+      try {
+        const without = await openTenant(alone, 'without', 10_000);
+        const opened = await open('with', 10_000);
+        const { tenant } = opened;
+        const sides = await inTurn(
+          bench.rounds,
+          () => postSingly(bench, alone, [without]),
+          async () => {
+            const clients = await openStreams({
+              port: stack.port,
+              streams: clientPerAccount(tenant.api_key, 1_000),
+              is_dense: false,
+              until_position: null,
+            });
+            const measurement = await postSingly(bench, stack, [opened]);
+            const result = await clients.stop();
+            await clients.leave();
+            note(`${result.events} events, p99 ${rounded(percentile(result.histogram, 0.99), 1)} ms`);
+            return measurement;
+          },
+        );
+        await prove(alone, [without.tenant]);
+        note(spreadLine('without', sides.baseline.map(transactionsPerSecond)));
+        note(spreadLine('with', sides.subject.map(transactionsPerSecond)));
+        return [rateRow('stream-posting', sides)];
+      } finally {
+        await alone.stop();
+      }
+    }),
+};

@@ -20,12 +20,16 @@ test('keys that twenty clients send at once have one effect and one answer each'
   const body = (i: number) =>
     i % 5 === 0 ? transfer('wallet', 'world', '9'.repeat(20)) : transfer('world', 'wallet', '1');
   const send = (i: number) =>
-    waitFor(`key ${i} is answered`, async () => {
-      const answer = await wire.send('POST', '/v1/transactions', body(i), `key-${i}`);
-      if (!answer.text.includes('idempotency_key_in_use')) return answer;
-      expect(answer).toMatchObject({ status: 409, retry_after: expect.stringMatching(/^\d+$/) });
-      return null;
-    });
+    waitFor(
+      `key ${i} is answered`,
+      async () => {
+        const answer = await wire.send('POST', '/v1/transactions', body(i), `key-${i}`);
+        if (!answer.text.includes('idempotency_key_in_use')) return answer;
+        expect(answer).toMatchObject({ status: 409, retry_after: expect.stringMatching(/^\d+$/) });
+        return null;
+      },
+      { interval_ms: 50, timeout_ms: 60_000 },
+    );
   let next = 0;
   const worker = async () => {
     for (let i = next++; i < keys; i = next++) {

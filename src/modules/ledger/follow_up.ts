@@ -46,7 +46,7 @@ export function draftCapture(
   const lines = leftLines(resolve, hold, 'pending');
   const entries =
     request.entries === undefined
-      ? takeAmount(lines, request.amount, 'capture_exceeds_hold')
+      ? takeAmount(lines, hold.facts.entries.length, request.amount, 'capture_exceeds_hold')
       : takeEntries(lines, resolveEntries(resolve, request.entries, 'posted'));
   checkAccounts(entries);
   const taken = sumLines(entries);
@@ -139,7 +139,12 @@ export function draftReversal(
       extras: { reversed_by: transactionState(original, null).reversed_by },
     });
   }
-  const entries = takeAmount(lines, request.amount, 'reversal_exceeds_transaction').map((entry) => ({
+  const entries = takeAmount(
+    lines,
+    original.facts.entries.length,
+    request.amount,
+    'reversal_exceeds_transaction',
+  ).map((entry) => ({
     ...entry,
     direction: opposite[entry.direction],
   }));
@@ -245,6 +250,7 @@ function leftLines(resolve: Resolve, found: StoredTransaction, layer: 'posted' |
 /** All that is left, or an amount when it is clear which entries it means: one debit and one credit. */
 function takeAmount(
   lines: Line[],
+  entry_count: number,
   amount: string | undefined,
   exceeds: 'capture_exceeds_hold' | 'reversal_exceeds_transaction',
 ): DraftEntry[] {
@@ -266,7 +272,7 @@ function takeAmount(
     });
   }
   if (total === wanted) return everything;
-  if (total === null || everything.length !== 2) {
+  if (total === null || entry_count !== 2) {
     throw new Problem(
       'entries_required',
       'The transaction has several entries, so an amount does not say which to take',

@@ -8,7 +8,7 @@ import type { Stack, Tenant } from './stack.ts';
 const sql = queries(import.meta.url, 'acknowledged_count', 'balance_recount');
 
 const id_length = 26;
-const ids_per_query = 50_000;
+const ids_per_query = 10_000;
 const FoundSchema = z.object({ found: z.int() });
 const BalanceSchema = z.object({ balance: z.string() });
 const ProofSchema = z.looseObject({ ok: z.boolean() });

@@ -297,7 +297,7 @@ const intent: fc.Arbitrary<Intent> = fc.oneof(
         atomic: fc.constantFrom(true, false, null),
         dry_run: rarely,
       })
-      // An item that was refused before under its own key, in an atomic group, is answered with that refusal: another test's subject.
+      // Keys of their own only where items are on their own: what an earlier refusal of an item means to a whole group is not modelled.
       .map((bulk) =>
         bulk.atomic === false
           ? bulk

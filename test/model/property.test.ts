@@ -9,7 +9,9 @@ import { Play } from './play.ts';
 
 const lanes = 4;
 const { FC_SEED, FC_RUNS, FC_PATH } = process.env;
-const seed = FC_SEED === undefined ? Date.now() % 1_000_000_000 : Number(FC_SEED);
+// The short form plays the same histories each time, so that a change is judged and not luck; the long form plays new ones.
+const usual_seed = inject('fault_rounds') === 1 ? 182_343_878 : Date.now() % 1_000_000_000;
+const seed = FC_SEED === undefined ? usual_seed : Number(FC_SEED);
 const runs = FC_RUNS === undefined ? 40 * inject('fault_rounds') : Number(FC_RUNS);
 
 const server = await startServer();

@@ -1,3 +1,9 @@
 -- name: balances_apply
 select state, position, head_position, retry_ms
 from projection.apply_balances($tenant_id, $limit);
+
+-- name: balances_recount
+select concat_ws(' ', difference."check", difference.account_id, difference.what) as what, difference.expected, difference.found
+from ledger.prove($tenant_id) proof
+cross join lateral json_to_recordset(proof.differences)
+  as difference("check" text, account_id uuid, what text, expected text, found text);

@@ -1,16 +1,23 @@
 // Balances as far as they have been carried forward; readers add the entries after that.
-import type { Consumer } from '../../consumer.ts';
-import { type Database, queries } from '../../db.ts';
-import { statementConsumer } from '../log/index.ts';
+import { queries } from '../../db.ts';
+import type { Projection } from './projection.ts';
 
-const sql = queries(import.meta.url, 'balances_apply');
+const sql = queries(import.meta.url, 'balances_apply', 'balances_recount');
 
-export function balancesConsumer(database: Database): Consumer {
-  return statementConsumer(database, sql.balances_apply, {
-    name: 'balances',
-    description:
-      'Carries balances forward, so that a read counts few entries; reads are exact however far it is',
-    // A slice costs about as much as it does for a hundred positions more, so twenty tenants at once had better wait for some.
-    rest_ms: 200,
-  });
-}
+export const balances: Projection = {
+  name: 'balances',
+  description:
+    'Carries balances forward, so that a read counts few entries; reads are exact however far it is',
+  tables: [
+    'balances_v',
+    'expiring_holds_v',
+    'open_holds_v',
+    'balance_checkpoints_v',
+    'dated_blocks_v',
+    'dated_sums_v',
+  ],
+  // A slice costs about as much as it does for a hundred positions more, so twenty tenants at once had better wait for some.
+  rest_ms: 200,
+  apply: sql.balances_apply,
+  recount: sql.balances_recount,
+};

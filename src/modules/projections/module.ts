@@ -1,6 +1,15 @@
 import type { Context, Module } from '../../module.ts';
-import { balancesConsumer } from './balances.ts';
+import { statementConsumer } from '../log/index.ts';
+import { projections } from './manifest.ts';
 
 export function projectionsModule({ database }: Context): Module {
-  return { name: 'projections', routes: [], events: [], jobs: [], consumers: [balancesConsumer(database)] };
+  return {
+    name: 'projections',
+    routes: [],
+    events: [],
+    jobs: [],
+    consumers: projections.map(({ apply, name, description, rest_ms }) =>
+      statementConsumer(database, apply, { name, description, rest_ms }),
+    ),
+  };
 }

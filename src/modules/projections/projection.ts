@@ -1,0 +1,19 @@
+// What a projection is: tables that a SQL function carries forward along the log, and the recount that says what they ought to hold.
+import type { Query } from '../../db.ts';
+
+export interface Projection {
+  /** `balances`; also the name of the consumer that carries it forward, so it never changes */
+  name: string;
+  description: string;
+  /** in the schema `projection`, all of them; their rows at a position are the same whatever the slices that led there */
+  tables: [string, ...string[]];
+  /** the least time between two slices of a tenant that was caught up */
+  rest_ms: number;
+  /** One slice: a SQL function of `$tenant_id` and `$limit` that begins with log.begin_slice and ends with log.end_slice. */
+  apply: Query;
+  /**
+   * What differs from a count that shares nothing with `apply`, at the position that the projection of `$tenant_id` has reached: rows of
+   * `what`, `expected` and `found`, as text. None is right.
+   */
+  recount: Query;
+}

@@ -10,6 +10,10 @@ const message_end = Buffer.from('\n\n');
 const id_mark = Buffer.from('id: ');
 const data_mark = Buffer.from('\ndata: ');
 const recorded_mark = Buffer.from('"recorded_at":"');
+const newline = 0x0a;
+const letter_i = 0x69;
+/** events that are remembered */
+const known_max = 4_096;
 /** sockets that are opening at once */
 const opening = 64;
 
@@ -30,27 +34,44 @@ function run(spec: StreamSpec): void {
   let last_at = performance.now();
   let began_at = performance.now();
   const positions: number[] = [];
+  const known = new Map<number, { length: number; recorded: number }>();
 
   const fail = (problem: string) => {
     errors += 1;
     if (problems.length < 5) problems.push(problem);
   };
 
-  const take = (message: Buffer, stream: number) => {
-    const data = message.indexOf(data_mark);
-    const id = Number(message.toString('latin1', id_mark.length, data === -1 ? message.length : data));
-    if (data === -1) return;
+  /** Takes the message that begins at a place of `text`, and answers where the next one begins; -1 when it is not whole. */
+  const take = (text: Buffer, at: number, stream: number): number => {
+    const id = numberAt(text, at + id_mark.length);
+    // The same event goes to many streams: it is looked into once.
+    let seen = known.get(id);
+    if (
+      seen === undefined ||
+      text[at + seen.length - 1] !== newline ||
+      text[at + seen.length - 2] !== newline
+    ) {
+      const end = text.indexOf(message_end, at);
+      if (end === -1) return -1;
+      const message = text.subarray(at, end);
+      const data = message.indexOf(data_mark);
+      if (data === -1) return end + message_end.length;
+      const recorded = message.indexOf(recorded_mark, data) + recorded_mark.length;
+      seen = { length: end + message_end.length - at, recorded: microsecondsOf(message, recorded) };
+      if (known.size >= known_max) known.clear();
+      known.set(id, seen);
+    }
     const before = positions[stream];
-    if (Number.isNaN(id)) fail(`not a position: ${message.toString('latin1', 0, 80)}`);
+    if (id === 0) fail(`not a position: ${text.toString('latin1', at, at + 80)}`);
     else if (before !== undefined && (id <= before || (spec.is_dense && id !== before + 1))) {
       fail(`${id} follows ${before}`);
     }
     positions[stream] = id;
     events += 1;
     last_at = performance.now();
-    const recorded = message.indexOf(recorded_mark, data) + recorded_mark.length;
-    record(histogram, Math.max(0, nowMicroseconds() - microsecondsOf(message, recorded)));
+    record(histogram, Math.max(0, nowMicroseconds() - seen.recorded));
     if (spec.until_position !== null && id >= spec.until_position) finish();
+    return at + seen.length;
   };
 
   const open = () => {
@@ -85,9 +106,10 @@ function run(spec: StreamSpec): void {
             if (opened === targets.length) tell({ kind: 'opened' });
             open();
           }
-          for (let end = text.indexOf(message_end, at); end !== -1; end = text.indexOf(message_end, at)) {
-            if (text[at] === 0x69) take(text.subarray(at, end), stream);
-            at = end + message_end.length;
+          while (at < text.length) {
+            const end = text[at] === letter_i ? take(text, at, stream) : afterMessage(text, at);
+            if (end === -1) break;
+            at = end;
           }
           if (at < text.length) rest = Buffer.from(text.subarray(at));
           return true;
@@ -130,6 +152,21 @@ function run(spec: StreamSpec): void {
     else if (message === 'leave') process.exit();
   });
   for (let each = 0; each < opening; each += 1) open();
+}
+
+function afterMessage(text: Buffer, at: number): number {
+  const end = text.indexOf(message_end, at);
+  return end === -1 ? -1 : end + message_end.length;
+}
+
+/** The digits from a place on. */
+function numberAt(text: Buffer, at: number): number {
+  let number = 0;
+  for (let index = at; ; index += 1) {
+    const digit = (text[index] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) return number;
+    number = number * 10 + digit;
+  }
 }
 
 function nowMicroseconds(): number {

@@ -1,5 +1,5 @@
 import { percentile } from '../histogram.ts';
-import { peakMemoryMb } from '../machine.ts';
+import { cpuSeconds, peakMemoryMb } from '../machine.ts';
 import { inTurn, RunFailed, runLoad } from '../measure.ts';
 import { note } from '../notes.ts';
 import { prove } from '../proof.ts';
@@ -93,14 +93,21 @@ export const stream_10k: Workload = {
       });
       note(`10,000 streams open after ${Math.round(performance.now() - began)} ms`);
       clients.measure();
+      const cpu = () => ({ server: cpuSeconds(stack.server_pid), clients: cpuSeconds(clients.pid) });
+      const before = cpu();
       const measurement = await runLoad(
         stack,
         [tenant],
         { kind: 'single', tenants: [traffic], hot: false },
         { ...bench, connections: 5, rate: 5 },
       );
+      const after = cpu();
       const result = await clients.stop();
       note(`${result.events} events, ${Math.round(result.bytes / 1e6)} MB`);
+      const each_us = (seconds: number) => rounded((seconds * 1e6) / result.events, 1);
+      note(
+        `CPU for each event of each client: server ${each_us(after.server - before.server)} µs, clients ${each_us(after.clients - before.clients)} µs`,
+      );
       note(cpuLine([measurement]));
       const memory_mb = rounded(peakMemoryMb(stack.server_pid), 1);
       await clients.leave();

@@ -1,12 +1,14 @@
 // Server-sent events over a socket: heartbeats, clients that are slow or gone, keys that cease to open, and the end of the process.
 // What is sent comes from a feed (src/stream.ts).
+import type { Writable } from 'node:stream';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { Problem } from '../errors.ts';
 import type { Principal } from '../route.ts';
 import type { BeginFeed, Feed, Sink } from '../stream.ts';
 import type { Exchange } from './exchange.ts';
 
-const heartbeat_ms = 14_000;
+/** spread, so that clients who all heard of the same event do not all hear of nothing in the same instant */
+const heartbeat_ms = { least: 10_000, spread: 4_000 };
 /** a client that takes nothing for so long is cut off: it resumes where it was */
 const patience_ms = 30_000;
 const sweep_interval_ms = 1_000;
@@ -42,7 +44,7 @@ export class EventStreams {
   readonly #open = new Set<EventStream>();
   readonly #by_key = new Map<string, number>();
   readonly #ended: Counter<'reason'>;
-  readonly #bytes: Counter;
+  readonly #written = { bytes: 0 };
   #reserved = 0;
   #sweeping: NodeJS.Timeout | null = null;
 
@@ -55,10 +57,16 @@ export class EventStreams {
       labelNames: ['reason'],
       registers,
     });
-    this.#bytes = new Counter({
+    const written = this.#written;
+    new Counter({
       name: 'lattice_stream_bytes_total',
       help: 'Bytes written to streams',
       registers,
+      // Counted for each message of each client: a plain sum, until somebody asks.
+      collect() {
+        this.inc(written.bytes);
+        written.bytes = 0;
+      },
     });
     const open = this.#open;
     new Gauge({
@@ -108,7 +116,7 @@ export class EventStreams {
         return;
       }
       exchange.beginStream(head);
-      stream = new EventStream(exchange, this.#bytes, (closed, reason) => {
+      stream = new EventStream(exchange, this.#written, (closed, reason) => {
         this.#open.delete(closed);
         this.#ended.inc({ reason });
         for (const end of ends) end();
@@ -161,20 +169,28 @@ export class EventStreams {
 
 class EventStream implements Sink {
   readonly #exchange: Exchange;
-  readonly #bytes: Counter;
+  /** The socket itself: a response would cork and uncork it around each message. One that waits behind others has none yet. */
+  readonly #out: Writable;
+  readonly #written: { bytes: number };
   readonly #onClosed: (stream: EventStream, reason: Reason) => void;
+  readonly #heartbeat_ms = jittered(heartbeat_ms);
   #feed: Feed | null = null;
   #written_ms = performance.now();
   #blocked_since_ms: number | null = null;
   #reason: Reason | null = null;
 
-  constructor(exchange: Exchange, bytes: Counter, onClosed: (stream: EventStream, reason: Reason) => void) {
+  constructor(
+    exchange: Exchange,
+    written: { bytes: number },
+    onClosed: (stream: EventStream, reason: Reason) => void,
+  ) {
     this.#exchange = exchange;
-    this.#bytes = bytes;
+    this.#written = written;
     this.#onClosed = onClosed;
     const { response } = exchange;
     response.socket?.setKeepAlive(true, probe_ms);
-    response.on('drain', () => {
+    this.#out = response.socket ?? response;
+    this.#out.on('drain', () => {
       this.#blocked_since_ms = null;
       this.#feed?.resume();
     });
@@ -213,15 +229,17 @@ class EventStream implements Sink {
       this.#close('slow');
       return;
     }
-    if (now_ms - this.#written_ms < heartbeat_ms) return;
+    if (now_ms - this.#written_ms < this.#heartbeat_ms) return;
     const position = this.#feed?.position ?? null;
     this.#send(position === null ? ':\n\n' : `:\nid: ${position}\n\n`);
   }
 
   #send(messages: Buffer | string): boolean {
+    // It has left, and `close` follows.
+    if (!this.#out.writable) return true;
     this.#written_ms = performance.now();
-    this.#bytes.inc(messages.length);
-    const takes_more = this.#exchange.response.write(messages);
+    this.#written.bytes += messages.length;
+    const takes_more = this.#out.write(messages);
     if (!takes_more) this.#blocked_since_ms ??= this.#written_ms;
     return takes_more;
   }

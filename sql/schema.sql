@@ -295,7 +295,7 @@ create function ledger.check_limits(p_tenant_id uuid, p_now timestamp with time 
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function ledger.check_limits to lattice_app;
 
-create function ledger.dated_sums(p_tenant_id uuid, p_account_id uuid, p_position bigint, p_known_at timestamp with time zone, p_instant timestamp with time zone, OUT posted_debits numeric, OUT posted_credits numeric, OUT pending_debits numeric, OUT pending_credits numeric, OUT expired_debits numeric, OUT expired_credits numeric)
+create function ledger.dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_position bigint, p_known_at timestamp with time zone, p_instant timestamp with time zone, OUT posted_debits numeric, OUT posted_credits numeric, OUT pending_debits numeric, OUT pending_credits numeric, OUT expired_debits numeric, OUT expired_credits numeric)
   returns record
   language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.dated_sums to lattice_app;
@@ -409,6 +409,7 @@ create table log.consumer (
   next_attempt_at timestamp with time zone,
   parked_at timestamp with time zone,
   reason text,
+  version integer not null default 1,
   constraint consumer_pkey PRIMARY KEY (tenant_id, name),
   constraint consumer_failure_told CHECK (((attempts = 0) = (reason IS NULL))),
   constraint consumer_parked_failed CHECK (((parked_at IS NULL) OR (attempts > 0)))
@@ -462,7 +463,7 @@ create function log.append_event(p_tenant_id uuid, p_id uuid, p_type text, p_sub
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.append_event to lattice_app;
 
-create function log.begin_slice(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT after_position bigint, OUT after_at timestamp with time zone, OUT up_to_position bigint, OUT up_to_at timestamp with time zone, OUT head_position bigint, OUT retry_ms integer)
+create function log.begin_slice(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT after_position bigint, OUT after_at timestamp with time zone, OUT up_to_position bigint, OUT up_to_at timestamp with time zone, OUT head_position bigint, OUT retry_ms integer, OUT version integer)
   returns record
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.begin_slice to lattice_app;
@@ -551,7 +552,8 @@ create table projection.balance_checkpoints_v (
   live_posted_credits numeric not null,
   live_pending_debits numeric not null,
   live_pending_credits numeric not null,
-  constraint balance_checkpoints_v_pkey PRIMARY KEY (tenant_id, account_id, recorded_at, "position")
+  version integer not null,
+  constraint balance_checkpoints_v_pkey PRIMARY KEY (tenant_id, version, account_id, recorded_at, "position")
 );
 alter table projection.balance_checkpoints_v enable row level security;
 alter table projection.balance_checkpoints_v force row level security;
@@ -574,7 +576,8 @@ create table projection.balances_v (
   dated_pending_credits numeric not null,
   entry_count bigint not null,
   dated_count bigint not null,
-  constraint balances_v_pkey PRIMARY KEY (tenant_id, account_id)
+  version integer not null,
+  constraint balances_v_pkey PRIMARY KEY (tenant_id, version, account_id)
 ) with (fillfactor=60);
 alter table projection.balances_v enable row level security;
 alter table projection.balances_v force row level security;
@@ -589,7 +592,8 @@ create table projection.dated_blocks_v (
   start_position bigint not null,
   end_position bigint not null,
   recorded_at timestamp with time zone not null,
-  constraint dated_blocks_v_pkey PRIMARY KEY (tenant_id, account_id, level, end_position)
+  version integer not null,
+  constraint dated_blocks_v_pkey PRIMARY KEY (tenant_id, version, account_id, level, end_position)
 );
 alter table projection.dated_blocks_v enable row level security;
 alter table projection.dated_blocks_v force row level security;
@@ -609,7 +613,8 @@ create table projection.dated_sums_v (
   posted_credits numeric[] not null,
   pending_debits numeric[] not null,
   pending_credits numeric[] not null,
-  constraint dated_sums_v_pkey PRIMARY KEY (tenant_id, account_id, level, end_position, series, first_at),
+  version integer not null,
+  constraint dated_sums_v_pkey PRIMARY KEY (tenant_id, version, account_id, level, end_position, series, first_at),
   constraint dated_sums_v_series_known CHECK ((series = ANY (ARRAY['effective'::text, 'expiry'::text])))
 );
 alter table projection.dated_sums_v enable row level security;
@@ -624,7 +629,8 @@ create table projection.expiring_holds_v (
   expires_at timestamp with time zone not null,
   pending_debits numeric not null,
   pending_credits numeric not null,
-  constraint expiring_holds_v_pkey PRIMARY KEY (tenant_id, expires_at, account_id)
+  version integer not null,
+  constraint expiring_holds_v_pkey PRIMARY KEY (tenant_id, version, expires_at, account_id)
 );
 alter table projection.expiring_holds_v enable row level security;
 alter table projection.expiring_holds_v force row level security;
@@ -637,63 +643,64 @@ create table projection.open_holds_v (
   transaction_id uuid not null,
   "position" bigint not null,
   expires_at timestamp with time zone,
-  constraint open_holds_v_pkey PRIMARY KEY (tenant_id, transaction_id)
+  version integer not null,
+  constraint open_holds_v_pkey PRIMARY KEY (tenant_id, version, transaction_id)
 );
-CREATE INDEX open_holds_v_expiry_idx ON projection.open_holds_v USING btree (tenant_id, expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX open_holds_v_expiry_idx ON projection.open_holds_v USING btree (tenant_id, version, expires_at) WHERE (expires_at IS NOT NULL);
 alter table projection.open_holds_v enable row level security;
 alter table projection.open_holds_v force row level security;
 create policy tenant_wall on projection.open_holds_v as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
 grant delete, insert, select, update on projection.open_holds_v to lattice_app;
 grant select on projection.open_holds_v to lattice_read;
 
-create function projection.add_checkpoints(p_tenant_id uuid, p_account_ids uuid[], p_counts_before bigint[], p_every bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+create function projection.add_checkpoints(p_tenant_id uuid, p_version integer, p_account_ids uuid[], p_counts_before bigint[], p_every bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.add_checkpoints to lattice_app;
 
-create function projection.add_dated_blocks(p_tenant_id uuid, p_account_id uuid, p_count bigint, p_block bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+create function projection.add_dated_blocks(p_tenant_id uuid, p_version integer, p_account_id uuid, p_count bigint, p_block bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.add_dated_blocks to lattice_app;
 
-create function projection.apply_balances(p_tenant_id uuid, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
+create function projection.apply_balances(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
   language plpgsql volatile set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_balances to lattice_app;
 
-create function projection.apply_dated_entries(p_tenant_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+create function projection.apply_dated_entries(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_dated_entries to lattice_app;
 
-create function projection.apply_holds(p_tenant_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+create function projection.apply_holds(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_holds to lattice_app;
 
-create function projection.differing_dated_sums(p_tenant_id uuid, p_position bigint)
+create function projection.differing_dated_sums(p_tenant_id uuid, p_version integer, p_position bigint)
   returns TABLE(name text, account_id uuid, what text, expected text, found text)
   language sql stable set search_path=pg_catalog;
 grant execute on function projection.differing_dated_sums to lattice_app;
 grant execute on function projection.differing_dated_sums to lattice_read;
 
-create function projection.differing_holds(p_tenant_id uuid, p_position bigint, p_recorded_at timestamp with time zone)
+create function projection.differing_holds(p_tenant_id uuid, p_version integer, p_position bigint, p_recorded_at timestamp with time zone)
   returns TABLE(name text, account_id uuid, what text, expected text, found text)
   language sql stable set search_path=pg_catalog;
 grant execute on function projection.differing_holds to lattice_app;
 grant execute on function projection.differing_holds to lattice_read;
 
-create function projection.insert_dated_sums(p_tenant_id uuid, p_account_id uuid, p_level integer, p_end bigint, p_series text[], p_instants timestamp with time zone[], p_posted_debits numeric[], p_posted_credits numeric[], p_pending_debits numeric[], p_pending_credits numeric[])
+create function projection.insert_dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_end bigint, p_series text[], p_instants timestamp with time zone[], p_posted_debits numeric[], p_posted_credits numeric[], p_pending_debits numeric[], p_pending_credits numeric[])
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.insert_dated_sums to lattice_app;
 
-create function projection.merge_dated_sums(p_tenant_id uuid, p_account_id uuid, p_level integer, p_start bigint, p_end bigint)
+create function projection.merge_dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_start bigint, p_end bigint)
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.merge_dated_sums to lattice_app;
 
-create function projection.sum_dated_entries(p_tenant_id uuid, p_account_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+create function projection.sum_dated_entries(p_tenant_id uuid, p_version integer, p_account_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.sum_dated_entries to lattice_app;
@@ -921,7 +928,7 @@ create function webhooks.new_id()
   language sql volatile set search_path=pg_catalog;
 grant execute on function webhooks.new_id to lattice_app;
 
-create function webhooks.queue_deliveries(p_tenant_id uuid, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
+create function webhooks.queue_deliveries(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function webhooks.queue_deliveries to lattice_app;

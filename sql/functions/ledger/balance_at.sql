@@ -15,6 +15,9 @@ as $$
 declare
   -- Entries that are not dated are in effect when they are recorded.
   v_until timestamptz := least(p_known_at, p_as_of);
+  v_version integer := (
+    select consumer.version from log.consumer where consumer.tenant_id = p_tenant_id and consumer.name = 'balances'
+  );
   v_base record;
   v_next_position bigint;
   v_tail record;
@@ -26,7 +29,7 @@ begin
     checkpoint.live_posted_debits, checkpoint.live_posted_credits, checkpoint.live_pending_debits, checkpoint.live_pending_credits
   into v_base
   from projection.balance_checkpoints_v checkpoint
-  where checkpoint.tenant_id = p_tenant_id and checkpoint.account_id = p_account_id
+  where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = p_account_id
     and checkpoint.recorded_at <= v_until and checkpoint.position <= p_position
   order by checkpoint.recorded_at desc, checkpoint.position desc
   limit 1;
@@ -40,7 +43,7 @@ begin
 
   select checkpoint.position into v_next_position
   from projection.balance_checkpoints_v checkpoint
-  where checkpoint.tenant_id = p_tenant_id and checkpoint.account_id = p_account_id
+  where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = p_account_id
     and checkpoint.recorded_at >= v_base.recorded_at and checkpoint.position > v_base.position
   order by checkpoint.recorded_at, checkpoint.position
   limit 1;
@@ -58,7 +61,7 @@ begin
     and entry.recorded_at >= v_base.recorded_at and entry.recorded_at <= v_until
     and (p_as_of is null or (entry.effective_at = entry.recorded_at and entry.expires_at is null));
 
-  v_dated := ledger.dated_sums(p_tenant_id, p_account_id, p_position, p_known_at, coalesce(p_as_of, p_known_at));
+  v_dated := ledger.dated_sums(p_tenant_id, v_version, p_account_id, p_position, p_known_at, coalesce(p_as_of, p_known_at));
 
   if p_as_of is null then
     posted_debits := v_base.posted_debits + v_tail.posted_debits;

@@ -1,7 +1,7 @@
 -- What the dated entries of an account recorded up to a position (known at p_known_at) had brought by an instant: what had begun to count, and of the holds
--- what had ceased to (expired_…). Sums of a few dozen blocks and the entries after them, whatever the account's history.
+-- what had ceased to (expired_…). p_version is that of the projection to read. Sums of a few dozen blocks and the entries after them, whatever the account's history.
 create or replace function ledger.dated_sums(
-  p_tenant_id uuid, p_account_id uuid, p_position bigint, p_known_at timestamptz, p_instant timestamptz,
+  p_tenant_id uuid, p_version integer, p_account_id uuid, p_position bigint, p_known_at timestamptz, p_instant timestamptz,
   out posted_debits numeric, out posted_credits numeric, out pending_debits numeric, out pending_credits numeric,
   out expired_debits numeric, out expired_credits numeric
 )
@@ -36,7 +36,7 @@ begin
         sums.pending_debits[at.item] as pending_debits, sums.pending_credits[at.item] as pending_credits
       from projection.dated_sums_v sums
       cross join lateral (select width_bucket(p_instant, sums.instants) as item) at
-      where sums.tenant_id = p_tenant_id and sums.account_id = p_account_id and sums.level = v_level
+      where sums.tenant_id = p_tenant_id and sums.version = p_version and sums.account_id = p_account_id and sums.level = v_level
         and sums.end_position = block.end_position and sums.series = 'effective' and sums.first_at <= p_instant
       order by sums.first_at desc
       limit 1
@@ -45,12 +45,12 @@ begin
       select sums.pending_debits[at.item] as pending_debits, sums.pending_credits[at.item] as pending_credits
       from projection.dated_sums_v sums
       cross join lateral (select width_bucket(p_instant, sums.instants) as item) at
-      where sums.tenant_id = p_tenant_id and sums.account_id = p_account_id and sums.level = v_level
+      where sums.tenant_id = p_tenant_id and sums.version = p_version and sums.account_id = p_account_id and sums.level = v_level
         and sums.end_position = block.end_position and sums.series = 'expiry' and sums.first_at <= p_instant
       order by sums.first_at desc
       limit 1
     ) expiry on true
-    where block.tenant_id = p_tenant_id and block.account_id = p_account_id and block.level = v_level
+    where block.tenant_id = p_tenant_id and block.version = p_version and block.account_id = p_account_id and block.level = v_level
       and block.end_position > v_position and block.end_position <= p_position;
     if v_sums.position is not null then
       v_position := v_sums.position;

@@ -13,17 +13,18 @@ set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 declare
+  v_version integer;
   v_position bigint;
   v_recorded_at timestamptz;
 begin
-  select consumer.position, consumer.recorded_at into v_position, v_recorded_at
+  select consumer.version, consumer.position, consumer.recorded_at into v_version, v_position, v_recorded_at
   from log.consumer
   where consumer.tenant_id = p_tenant_id and consumer.name = 'balances';
   return query
   with expired as materialized (
     select holds.account_id, sum(holds.pending_debits) as pending_debits, sum(holds.pending_credits) as pending_credits
     from projection.expiring_holds_v holds
-    where holds.tenant_id = p_tenant_id and holds.expires_at <= p_now
+    where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= p_now
     group by holds.account_id
   ),
   tail as materialized (
@@ -46,7 +47,7 @@ begin
     coalesce(base.pending_debits - base.expired_debits, 0) + coalesce(tail.pending_debits, 0) - coalesce(expired.pending_debits, 0),
     coalesce(base.pending_credits - base.expired_credits, 0) + coalesce(tail.pending_credits, 0) - coalesce(expired.pending_credits, 0)
   from ledger.account
-  left join projection.balances_v base on base.tenant_id = p_tenant_id and base.account_id = account.id
+  left join projection.balances_v base on base.tenant_id = p_tenant_id and base.version = v_version and base.account_id = account.id
   left join expired on expired.account_id = account.id
   left join tail on tail.account_id = account.id
   where account.tenant_id = p_tenant_id

@@ -14,6 +14,7 @@ set search_path = pg_catalog
 as $$
 #variable_conflict use_column
 declare
+  v_version integer;
   v_position bigint;
   v_recorded_at timestamptz;
   v_now timestamptz := p_now;
@@ -21,9 +22,8 @@ begin
   if v_now is null then
     select greatest(clock_timestamp(), head.recorded_at) into v_now from log.head(p_tenant_id) head;
   end if;
-  select
-    consumer.position, consumer.recorded_at
-  into v_position, v_recorded_at
+  select consumer.version, consumer.position, consumer.recorded_at
+  into v_version, v_position, v_recorded_at
   from log.consumer
   where consumer.tenant_id = p_tenant_id and consumer.name = 'balances';
   if not found then
@@ -36,7 +36,7 @@ begin
     with expired as materialized (
       select holds.account_id, sum(holds.pending_debits) as pending_debits, sum(holds.pending_credits) as pending_credits
       from projection.expiring_holds_v holds
-      where holds.tenant_id = p_tenant_id and holds.expires_at <= v_now
+      where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_now
       group by holds.account_id
     )
     select
@@ -46,7 +46,7 @@ begin
       coalesce(base.pending_debits - base.expired_debits, 0) + tail.pending_debits - coalesce(expired.pending_debits, 0),
       coalesce(base.pending_credits - base.expired_credits, 0) + tail.pending_credits - coalesce(expired.pending_credits, 0)
     from unnest(p_account_ids) as wanted(account_id)
-    left join projection.balances_v base on base.tenant_id = p_tenant_id and base.account_id = wanted.account_id
+    left join projection.balances_v base on base.tenant_id = p_tenant_id and base.version = v_version and base.account_id = wanted.account_id
     left join expired on expired.account_id = wanted.account_id
     cross join lateral (
       select
@@ -66,7 +66,7 @@ begin
   with expired as materialized (
     select holds.account_id, sum(holds.pending_debits) as pending_debits, sum(holds.pending_credits) as pending_credits
     from projection.expiring_holds_v holds
-    where holds.tenant_id = p_tenant_id and holds.expires_at <= v_now
+    where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_now
     group by holds.account_id
   ),
   tail as materialized (
@@ -89,7 +89,7 @@ begin
     coalesce(base.pending_debits - base.expired_debits, 0) + coalesce(tail.pending_debits, 0) - coalesce(expired.pending_debits, 0),
     coalesce(base.pending_credits - base.expired_credits, 0) + coalesce(tail.pending_credits, 0) - coalesce(expired.pending_credits, 0)
   from unnest(p_account_ids) as wanted(account_id)
-  left join projection.balances_v base on base.tenant_id = p_tenant_id and base.account_id = wanted.account_id
+  left join projection.balances_v base on base.tenant_id = p_tenant_id and base.version = v_version and base.account_id = wanted.account_id
   left join expired on expired.account_id = wanted.account_id
   left join tail on tail.account_id = wanted.account_id;
 end;

@@ -18,6 +18,7 @@ set search_path = pg_catalog
 as $$
 #variable_conflict use_column
 declare
+  v_version integer;
   v_account record;
   v_low bigint := 0;
   v_high bigint := 9223372036854775807;
@@ -109,6 +110,9 @@ begin
     return;
   end if;
 
+  select consumer.version into v_version
+  from log.consumer
+  where consumer.tenant_id = p_tenant_id and consumer.name = 'balances';
   return query
   with line as (
     select * from unnest(v_positions, v_ordinals, v_recorded_ats) as line(position, ordinal, recorded_at)
@@ -123,7 +127,7 @@ begin
     left join lateral (
       select checkpoint.position, checkpoint.recorded_at, checkpoint.posted_debits, checkpoint.posted_credits
       from projection.balance_checkpoints_v checkpoint
-      where checkpoint.tenant_id = p_tenant_id and checkpoint.account_id = v_account.id
+      where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = v_account.id
         and checkpoint.recorded_at <= line.recorded_at and checkpoint.position < line.position
       order by checkpoint.recorded_at desc, checkpoint.position desc
       limit 1

@@ -17,11 +17,12 @@ set jit = off
 set work_mem = '64MB'
 as $$
 declare
+  v_version integer;
   v_balances_at timestamptz := '-infinity';
 begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
   position := (select head.position from log.head(p_tenant_id) head);
-  select consumer.position, consumer.recorded_at into balances_position, v_balances_at
+  select consumer.version, consumer.position, consumer.recorded_at into v_version, balances_position, v_balances_at
   from log.consumer
   where consumer.tenant_id = p_tenant_id and consumer.name = 'balances';
   balances_position := coalesce(balances_position, 0);
@@ -29,7 +30,7 @@ begin
   with checkpoint as materialized (
     select checkpoint.*, row_number() over (partition by checkpoint.account_id order by checkpoint.position) as number
     from projection.balance_checkpoints_v checkpoint
-    where checkpoint.tenant_id = p_tenant_id
+    where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version
   ),
   checkpoints as materialized (
     select checkpoint.account_id, array_agg(checkpoint.position order by checkpoint.position) as positions
@@ -92,7 +93,7 @@ begin
         balances.entry_count, balances.dated_count
       ] as sums
     from projection.balances_v balances
-    where balances.tenant_id = p_tenant_id
+    where balances.tenant_id = p_tenant_id and balances.version = v_version
   ),
   checkpoint_total as (
     select
@@ -136,9 +137,9 @@ begin
     left join checkpoint_total on checkpoint_total.account_id = checkpoint.account_id and checkpoint_total.number = checkpoint.number
     where checkpoint_total.sums is distinct from stored.sums
     union all
-    select * from projection.differing_holds(p_tenant_id, balances_position, v_balances_at)
+    select * from projection.differing_holds(p_tenant_id, v_version, balances_position, v_balances_at)
     union all
-    select * from projection.differing_dated_sums(p_tenant_id, balances_position)
+    select * from projection.differing_dated_sums(p_tenant_id, v_version, balances_position)
     union all
     select 'log', null, 'positions follow each other, and so do their instants', format('%s', broken.before), format('%s', broken.position)
     from (

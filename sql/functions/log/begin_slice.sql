@@ -7,13 +7,14 @@
 --   busy       another process is at it
 --   resting    it has failed here, and is tried again in retry_ms
 --   parked     it has failed here too often, and waits for somebody to resume it
+-- and the version of the rows that it reads and writes.
 --
 -- Locks: the consumer's row, until commit, and never waits for it. Not the tenant's, so posting goes on meanwhile.
 create or replace function log.begin_slice(
   p_tenant_id uuid, p_consumer text, p_limit integer,
   out state text,
   out after_position bigint, out after_at timestamptz, out up_to_position bigint, out up_to_at timestamptz,
-  out head_position bigint, out retry_ms integer
+  out head_position bigint, out retry_ms integer, out version integer
 )
 language plpgsql volatile
 set search_path = pg_catalog
@@ -44,6 +45,7 @@ begin
   up_to_position := v_consumer.position;
   up_to_at := v_consumer.recorded_at;
   head_position := v_head.position;
+  version := v_consumer.version;
   if v_consumer.parked_at is not null then
     state := 'parked';
     return;

@@ -2,17 +2,18 @@
 -- which had p_counts_before entries at its start.
 -- A checkpoint stands at the position at which its account's count of entries passes a multiple of p_every.
 create or replace function projection.add_checkpoints(
-  p_tenant_id uuid, p_account_ids uuid[], p_counts_before bigint[], p_every bigint, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
+  p_tenant_id uuid, p_version integer, p_account_ids uuid[], p_counts_before bigint[], p_every bigint,
+  p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
 ) returns void
 language sql volatile
 set search_path = pg_catalog
 begin atomic
   insert into projection.balance_checkpoints_v (
-    tenant_id, account_id, position, recorded_at, posted_debits, posted_credits, pending_debits, pending_credits,
+    tenant_id, version, account_id, position, recorded_at, posted_debits, posted_credits, pending_debits, pending_credits,
     live_posted_debits, live_posted_credits, live_pending_debits, live_pending_credits
   )
   select
-    p_tenant_id, at.account_id, at.position, at.recorded_at,
+    p_tenant_id, p_version, at.account_id, at.position, at.recorded_at,
     balances.posted_debits - at.posted_debits,
     balances.posted_credits - at.posted_credits,
     balances.pending_debits - at.pending_debits,
@@ -63,6 +64,7 @@ begin atomic
     ) moved
     window later as (partition by moved.account_id order by moved.number desc rows between unbounded preceding and 1 preceding)
   ) at
-  join projection.balances_v balances on balances.tenant_id = p_tenant_id and balances.account_id = at.account_id
+  join projection.balances_v balances on balances.tenant_id = p_tenant_id and balances.version = p_version
+    and balances.account_id = at.account_id
   where (balances.entry_count - at.later_count) / p_every > at.number;
 end;

@@ -1,7 +1,7 @@
 -- Part of projection.apply_balances: the blocks that a slice of the log completes for one account with p_count dated entries before it.
 -- A block ends at the position at which the count passes a multiple of its size: p_block on level 0, sixteen times that on the next.
 create or replace function projection.add_dated_blocks(
-  p_tenant_id uuid, p_account_id uuid, p_count bigint, p_block bigint,
+  p_tenant_id uuid, p_version integer, p_account_id uuid, p_count bigint, p_block bigint,
   p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
 ) returns void
 language plpgsql volatile
@@ -33,15 +33,15 @@ begin
       select coalesce(max(block.end_position), 0) as position, coalesce(max(block.recorded_at), '-infinity') as recorded_at
       into v_block_start
       from projection.dated_blocks_v block
-      where block.tenant_id = p_tenant_id and block.account_id = p_account_id and block.level = v_level;
-      insert into projection.dated_blocks_v (tenant_id, account_id, level, start_position, end_position, recorded_at)
-      values (p_tenant_id, p_account_id, v_level, v_block_start.position, v_at.position, v_at.recorded_at);
+      where block.tenant_id = p_tenant_id and block.version = p_version and block.account_id = p_account_id and block.level = v_level;
+      insert into projection.dated_blocks_v (tenant_id, version, account_id, level, start_position, end_position, recorded_at)
+      values (p_tenant_id, p_version, p_account_id, v_level, v_block_start.position, v_at.position, v_at.recorded_at);
       if v_level = 0 then
         perform projection.sum_dated_entries(
-          p_tenant_id, p_account_id, v_block_start.position, v_block_start.recorded_at, v_at.position, v_at.recorded_at
+          p_tenant_id, p_version, p_account_id, v_block_start.position, v_block_start.recorded_at, v_at.position, v_at.recorded_at
         );
       else
-        perform projection.merge_dated_sums(p_tenant_id, p_account_id, v_level, v_block_start.position, v_at.position);
+        perform projection.merge_dated_sums(p_tenant_id, p_version, p_account_id, v_level, v_block_start.position, v_at.position);
       end if;
       v_size := v_size * c_fan_in;
     end loop;

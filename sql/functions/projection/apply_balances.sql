@@ -1,12 +1,13 @@
--- Carries the balances of a tenant forward by at most p_limit positions, towards the head of its log, and moves the consumer `balances`
--- there in the same transaction. One call is one statement, one transaction.
+-- Carries the balances of a tenant forward by at most p_limit positions, towards the head of its log, and moves the consumer
+-- (`balances`, or one that builds another version) there in the same transaction. One call is one statement, one transaction.
 --
 -- Answers what log.begin_slice says, and the position reached.
 -- Any slicing comes to the same rows: a checkpoint or a block ends at the position at which its account's count passes a multiple.
 --
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
 create or replace function projection.apply_balances(
-  p_tenant_id uuid, p_limit integer, out state text, out "position" bigint, out head_position bigint, out retry_ms integer
+  p_tenant_id uuid, p_consumer text, p_limit integer,
+  out state text, out "position" bigint, out head_position bigint, out retry_ms integer
 )
 language plpgsql volatile
 set search_path = pg_catalog
@@ -18,12 +19,13 @@ declare
   -- entries of an account between two of its checkpoints; a reader counts at most these itself
   c_checkpoint constant bigint := 256;
   v_slice record;
+  v_version integer;
   v_start bigint;
   v_start_at timestamptz;
   v_end_at timestamptz;
   v_batch record;
 begin
-  select * into v_slice from log.begin_slice(p_tenant_id, 'balances', p_limit);
+  select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
   state := v_slice.state;
   position := v_slice.up_to_position;
   head_position := v_slice.head_position;
@@ -31,6 +33,7 @@ begin
   if v_slice.state <> 'slice' then
     return;
   end if;
+  v_version := v_slice.version;
   v_start := v_slice.after_position;
   v_start_at := v_slice.after_at;
   v_end_at := v_slice.up_to_at;
@@ -59,16 +62,16 @@ begin
       pending_credits = balances.pending_credits + delta.pending_credits,
       entry_count = balances.entry_count + delta.entry_count
     from delta
-    where balances.tenant_id = p_tenant_id and balances.account_id = delta.account_id
+    where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = delta.account_id
     returning balances.account_id, balances.entry_count, delta.entry_count as added_count
   ),
   inserted as (
     insert into projection.balances_v (
-      tenant_id, account_id, posted_debits, posted_credits, pending_debits, pending_credits, expired_debits, expired_credits,
+      tenant_id, version, account_id, posted_debits, posted_credits, pending_debits, pending_credits, expired_debits, expired_credits,
       dated_posted_debits, dated_posted_credits, dated_pending_debits, dated_pending_credits, entry_count, dated_count
     )
     select
-      p_tenant_id, delta.account_id, delta.posted_debits, delta.posted_credits, delta.pending_debits, delta.pending_credits, 0, 0,
+      p_tenant_id, v_version, delta.account_id, delta.posted_debits, delta.posted_credits, delta.pending_debits, delta.pending_credits, 0, 0,
       0, 0, 0, 0, delta.entry_count, 0
     from delta
     where (select count(*) from updated) < (select count(*) from delta)
@@ -87,20 +90,20 @@ begin
   ) passed;
 
   if v_batch.has_dated then
-    perform projection.apply_dated_entries(p_tenant_id, v_start, v_start_at, apply_balances.position, v_end_at);
+    perform projection.apply_dated_entries(p_tenant_id, v_version, v_start, v_start_at, apply_balances.position, v_end_at);
   end if;
   if v_batch.checkpoint_ids is not null then
     perform projection.add_checkpoints(
-      p_tenant_id, v_batch.checkpoint_ids, v_batch.counts_before, c_checkpoint, v_start, v_start_at, apply_balances.position, v_end_at
+      p_tenant_id, v_version, v_batch.checkpoint_ids, v_batch.counts_before, c_checkpoint, v_start, v_start_at, apply_balances.position, v_end_at
     );
   end if;
   if v_batch.has_pending then
-    perform projection.apply_holds(p_tenant_id, v_start, v_start_at, apply_balances.position, v_end_at);
+    perform projection.apply_holds(p_tenant_id, v_version, v_start, v_start_at, apply_balances.position, v_end_at);
   end if;
 
   with expired as (
     delete from projection.expiring_holds_v holds
-    where holds.tenant_id = p_tenant_id and holds.expires_at <= v_end_at
+    where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_end_at
     returning holds.account_id, holds.pending_debits, holds.pending_credits
   )
   update projection.balances_v balances
@@ -112,8 +115,8 @@ begin
     from expired
     group by expired.account_id
   ) sums
-  where balances.tenant_id = p_tenant_id and balances.account_id = sums.account_id;
+  where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = sums.account_id;
 
-  perform log.end_slice(p_tenant_id, 'balances', apply_balances.position, v_end_at);
+  perform log.end_slice(p_tenant_id, p_consumer, apply_balances.position, v_end_at);
 end;
 $$;

@@ -1,6 +1,6 @@
 -- Part of projection.apply_balances: the dated entries of a slice of the log, and the blocks that they complete.
 create or replace function projection.apply_dated_entries(
-  p_tenant_id uuid, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
+  p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
 ) returns void
 language plpgsql volatile
 set search_path = pg_catalog
@@ -36,14 +36,16 @@ begin
         dated_pending_credits = balances.dated_pending_credits + delta.pending_credits,
         dated_count = balances.dated_count + delta.dated_count
       from delta
-      where balances.tenant_id = p_tenant_id and balances.account_id = delta.account_id
+      where balances.tenant_id = p_tenant_id and balances.version = p_version and balances.account_id = delta.account_id
       returning balances.account_id, balances.dated_count, delta.dated_count as added_count
     )
     select updated.account_id, updated.dated_count - updated.added_count as dated_count
     from updated
     where updated.dated_count / c_block > (updated.dated_count - updated.added_count) / c_block
   loop
-    perform projection.add_dated_blocks(p_tenant_id, v_completed.account_id, v_completed.dated_count, c_block, p_start, p_start_at, p_end, p_end_at);
+    perform projection.add_dated_blocks(
+      p_tenant_id, p_version, v_completed.account_id, v_completed.dated_count, c_block, p_start, p_start_at, p_end, p_end_at
+    );
   end loop;
 end;
 $$;

@@ -1,6 +1,6 @@
 -- Part of projection.apply_balances: what a slice of the log holds and gives back, under each expiry, and the holds it begins and ends.
 create or replace function projection.apply_holds(
-  p_tenant_id uuid, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
+  p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
 ) returns void
 language plpgsql volatile
 set search_path = pg_catalog
@@ -8,9 +8,9 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 begin
-  insert into projection.expiring_holds_v as holds (tenant_id, account_id, expires_at, pending_debits, pending_credits)
+  insert into projection.expiring_holds_v as holds (tenant_id, version, account_id, expires_at, pending_debits, pending_credits)
   select
-    p_tenant_id, entry.account_id, entry.expires_at,
+    p_tenant_id, p_version, entry.account_id, entry.expires_at,
     coalesce(sum(entry.amount) filter (where entry.direction = 'debit'), 0),
     coalesce(sum(entry.amount) filter (where entry.direction = 'credit'), 0)
   from ledger.entry
@@ -31,11 +31,11 @@ begin
       and entry.recorded_at >= p_start_at and entry.recorded_at <= p_end_at
       and entry.expires_at is not null
   ) touched
-  where holds.tenant_id = p_tenant_id and holds.expires_at = touched.expires_at and holds.account_id = touched.account_id
+  where holds.tenant_id = p_tenant_id and holds.version = p_version and holds.expires_at = touched.expires_at and holds.account_id = touched.account_id
     and holds.pending_debits = 0 and holds.pending_credits = 0;
 
-  insert into projection.open_holds_v (tenant_id, transaction_id, position, expires_at)
-  select p_tenant_id, event.subject_id, event.position, held.expires_at
+  insert into projection.open_holds_v (tenant_id, version, transaction_id, position, expires_at)
+  select p_tenant_id, p_version, event.subject_id, event.position, held.expires_at
   from (
     select entry.position, max(entry.expires_at) as expires_at
     from ledger.entry
@@ -51,6 +51,6 @@ begin
   using ledger.transaction_link link
   where link.tenant_id = p_tenant_id and link.position > p_start and link.position <= p_end
     and link.final and link.kind in ('capture', 'void', 'expiry')
-    and holds.tenant_id = p_tenant_id and holds.transaction_id = link.transaction_id;
+    and holds.tenant_id = p_tenant_id and holds.version = p_version and holds.transaction_id = link.transaction_id;
 end;
 $$;

@@ -1,5 +1,5 @@
 -- Part of ledger.prove: blocks of dated entries whose sums are not what their entries come to, or that leave positions out.
-create or replace function projection.differing_dated_sums(p_tenant_id uuid, p_position bigint)
+create or replace function projection.differing_dated_sums(p_tenant_id uuid, p_version integer, p_position bigint)
 returns table (name text, account_id uuid, what text, expected text, found text)
 language sql stable
 set search_path = pg_catalog
@@ -8,7 +8,7 @@ begin atomic
     select
       block.*, lag(block.end_position, 1, 0::bigint) over (partition by block.account_id, block.level order by block.end_position) as end_before
     from projection.dated_blocks_v block
-    where block.tenant_id = p_tenant_id
+    where block.tenant_id = p_tenant_id and block.version = p_version
   ),
   -- the last running sums of a block are all that it adds up
   stored as (
@@ -25,7 +25,7 @@ begin atomic
         sums.posted_debits[cardinality(sums.posted_debits)] as posted_debits, sums.posted_credits[cardinality(sums.posted_credits)] as posted_credits,
         sums.pending_debits[cardinality(sums.pending_debits)] as pending_debits, sums.pending_credits[cardinality(sums.pending_credits)] as pending_credits
       from projection.dated_sums_v sums
-      where sums.tenant_id = p_tenant_id and sums.account_id = block.account_id and sums.level = block.level
+      where sums.tenant_id = p_tenant_id and sums.version = p_version and sums.account_id = block.account_id and sums.level = block.level
         and sums.end_position = block.end_position and sums.series = 'effective'
       order by sums.first_at desc
       limit 1
@@ -33,7 +33,7 @@ begin atomic
     left join lateral (
       select sums.pending_debits[cardinality(sums.pending_debits)] as pending_debits, sums.pending_credits[cardinality(sums.pending_credits)] as pending_credits
       from projection.dated_sums_v sums
-      where sums.tenant_id = p_tenant_id and sums.account_id = block.account_id and sums.level = block.level
+      where sums.tenant_id = p_tenant_id and sums.version = p_version and sums.account_id = block.account_id and sums.level = block.level
         and sums.end_position = block.end_position and sums.series = 'expiry'
       order by sums.first_at desc
       limit 1

@@ -1,5 +1,5 @@
 -- Part of ledger.prove: where the projected holds, by expiry and by transaction, are not what the entries and links up to a position say.
-create or replace function projection.differing_holds(p_tenant_id uuid, p_position bigint, p_recorded_at timestamptz)
+create or replace function projection.differing_holds(p_tenant_id uuid, p_version integer, p_position bigint, p_recorded_at timestamptz)
 returns table (name text, account_id uuid, what text, expected text, found text)
 language sql stable
 set search_path = pg_catalog
@@ -18,7 +18,7 @@ begin atomic
   projected as (
     select holds.account_id, holds.expires_at, array[holds.pending_debits, holds.pending_credits] as sums
     from projection.expiring_holds_v holds
-    where holds.tenant_id = p_tenant_id
+    where holds.tenant_id = p_tenant_id and holds.version = p_version
   ),
   opened as (
     select event.subject_id as transaction_id, event.position
@@ -32,7 +32,8 @@ begin atomic
       )
   ),
   projected_open as (
-    select holds.transaction_id, holds.position from projection.open_holds_v holds where holds.tenant_id = p_tenant_id
+    select holds.transaction_id, holds.position from projection.open_holds_v holds
+    where holds.tenant_id = p_tenant_id and holds.version = p_version
   )
   select
     'expiring_holds_v', coalesce(expiring.account_id, projected.account_id),

@@ -1,6 +1,6 @@
 -- Part of projection.apply_balances: writes what a block's entries add at which instants as running sums, some dozens to a row.
 create or replace function projection.insert_dated_sums(
-  p_tenant_id uuid, p_account_id uuid, p_level integer, p_end bigint,
+  p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_end bigint,
   p_series text[], p_instants timestamptz[],
   p_posted_debits numeric[], p_posted_credits numeric[], p_pending_debits numeric[], p_pending_credits numeric[]
 ) returns void
@@ -9,11 +9,11 @@ set search_path = pg_catalog
 begin atomic
   -- 32 sums to a row: it stays below the 2 kB at which Postgres would compress it or store it elsewhere
   insert into projection.dated_sums_v (
-    tenant_id, account_id, level, end_position, series, first_at, instants,
+    tenant_id, version, account_id, level, end_position, series, first_at, instants,
     posted_debits, posted_credits, pending_debits, pending_credits
   )
   select
-    p_tenant_id, p_account_id, p_level, p_end, run.series, min(run.instant), array_agg(run.instant order by run.instant),
+    p_tenant_id, p_version, p_account_id, p_level, p_end, run.series, min(run.instant), array_agg(run.instant order by run.instant),
     case when bool_or(run.posted_debits <> 0) then array_agg(run.posted_debits order by run.instant) else '{}' end,
     case when bool_or(run.posted_credits <> 0) then array_agg(run.posted_credits order by run.instant) else '{}' end,
     case when bool_or(run.pending_debits <> 0) then array_agg(run.pending_debits order by run.instant) else '{}' end,

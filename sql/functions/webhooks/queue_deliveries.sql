@@ -4,7 +4,8 @@
 -- Answers what log.begin_slice says, and the position reached.
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
 create or replace function webhooks.queue_deliveries(
-  p_tenant_id uuid, p_limit integer, out state text, out "position" bigint, out head_position bigint, out retry_ms integer
+  p_tenant_id uuid, p_consumer text, p_limit integer,
+  out state text, out "position" bigint, out head_position bigint, out retry_ms integer
 )
 language plpgsql volatile
 set search_path = pg_catalog
@@ -12,7 +13,7 @@ as $$
 declare
   v_slice record;
 begin
-  select * into v_slice from log.begin_slice(p_tenant_id, 'webhooks', p_limit);
+  select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
   state := v_slice.state;
   position := v_slice.up_to_position;
   head_position := v_slice.head_position;
@@ -36,6 +37,6 @@ begin
       and event.position <= v_slice.up_to_position
       and event.recorded_at >= v_slice.after_at and event.recorded_at <= v_slice.up_to_at;
   end if;
-  perform log.end_slice(p_tenant_id, 'webhooks', v_slice.up_to_position, v_slice.up_to_at);
+  perform log.end_slice(p_tenant_id, p_consumer, v_slice.up_to_position, v_slice.up_to_at);
 end;
 $$;

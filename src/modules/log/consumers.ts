@@ -32,14 +32,18 @@ interface Described {
 }
 
 /**
- * A consumer that is one statement: a SQL function of tenant and limit that begins with log.begin_slice, ends with log.end_slice, and
- * answers state, position, head_position and retry_ms. `query` has the parameters `$tenant_id` and `$limit`.
+ * A consumer that is one statement: a SQL function of tenant, consumer and limit that begins with log.begin_slice, ends with log.end_slice, and
+ * answers state, position, head_position and retry_ms. `query` has the parameters `$tenant_id`, `$consumer` and `$limit`.
  */
 export function statementConsumer(database: Database, query: Query, described: Described): Consumer {
   return {
     ...described,
     async apply({ tenant_id, limit }) {
-      const [applied] = await database.call(query, { tenant_id, limit }, AppliedSchema);
+      const [applied] = await database.call(
+        query,
+        { tenant_id, consumer: described.name, limit },
+        AppliedSchema,
+      );
       if (applied === undefined) throw new Error(`${query.name} answers nothing`);
       return applied;
     },

@@ -1,6 +1,6 @@
 -- name: balances_apply
 select state, position, head_position, retry_ms
-from projection.apply_balances($tenant_id, $limit);
+from projection.apply_balances($tenant_id, $consumer, $limit);
 
 -- name: balances_recount
 select concat_ws(' ', difference."check", difference.account_id, difference.what) as what, difference.expected, difference.found

@@ -9,7 +9,7 @@ export interface Projection {
   tables: [string, ...string[]];
   /** the least time between two slices of a tenant that was caught up */
   rest_ms: number;
-  /** One slice: a SQL function of `$tenant_id` and `$limit` that begins with log.begin_slice and ends with log.end_slice. */
+  /** One slice: a SQL function of `$tenant_id`, `$consumer` and `$limit` that begins with log.begin_slice and ends with log.end_slice. */
   apply: Query;
   /**
    * What differs from a count that shares nothing with `apply`, at the position that the projection of `$tenant_id` has reached: rows of

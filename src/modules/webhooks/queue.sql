@@ -1,6 +1,6 @@
 -- name: webhook_deliveries_queue
 select state, position, head_position, retry_ms
-from webhooks.queue_deliveries($tenant_id, $limit);
+from webhooks.queue_deliveries($tenant_id, $consumer, $limit);
 
 -- name: webhook_due_list
 select tenant_id, due_in_ms

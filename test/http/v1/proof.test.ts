@@ -123,7 +123,8 @@ test('a projection that only answers questions about the past halts nothing', as
   await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '100', status: 'pending' });
   await asSuperuser(
     z.unknown(),
-    `insert into projection.open_holds_v values ($1, '00000000-0000-7000-8000-000000000009', 999, null)`,
+    `insert into projection.open_holds_v (tenant_id, version, transaction_id, position)
+     values ($1, 1, '00000000-0000-7000-8000-000000000009', 999)`,
     [tenant.id],
   );
   expect((await api.get('/v1/proof')).body).toMatchObject({

@@ -276,7 +276,15 @@ function uuidText(uuid: string): string {
 
 const is_problem_code = (name: string): name is ProblemCode => Object.hasOwn(problems, name);
 
-/** A constraint named like a problem is that problem; a lost connection is `unavailable`; all else stays what it was. */
+/**
+ * SQLSTATEs that say nothing about the request, so that the same one may succeed later. The statement was rolled back.
+ * Serialization failure, deadlock; 53 resources, such as too many connections; lock not to be had in time; canceled, by a timeout too.
+ */
+const passing = /^(40001|40P01|53|55P03|57014)/;
+/** Class 08 connection, 57P0x shutdown and crash, 25P03 and 25P04 ended by a timeout of the session */
+const disconnected = /^(08|57P0|25P0[34])/;
+
+/** A constraint named like a problem is that problem; what passes by itself is `unavailable`; all else stays what it was. */
 function translate(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof Problem) return error;
   if (error instanceof pg.DatabaseError) {
@@ -285,9 +293,8 @@ function translate(error: unknown): unknown {
       problem.cause = error;
       return problem;
     }
-    // Class 08 connection, 57P0x shutdown and crash, 53300 too many connections
-    if (error.code !== undefined && /^(08|57P0|53300)/.test(error.code)) return unavailable(error);
-    return error;
+    const code = error.code ?? '';
+    return passing.test(code) || disconnected.test(code) ? unavailable(error) : error;
   }
   const code = 'code' in error ? String(error.code) : '';
   const lost =
@@ -305,10 +312,16 @@ export function violates(error: unknown, constraints: string[]): boolean {
   );
 }
 
+/** Whether a statement was given up because somebody else held a lock for too long. */
+export function waitedForLock(error: unknown): boolean {
+  const cause = error instanceof Problem ? error.cause : error;
+  return cause instanceof pg.DatabaseError && cause.code === '55P03';
+}
+
 function unavailable(cause: Error): Problem {
   const problem = new Problem(
     'unavailable',
-    'The database is not reachable; retry with the same Idempotency-Key',
+    'The database is not reachable or did not finish in time; retry with the same Idempotency-Key',
     {
       headers: { 'Retry-After': '1' },
     },

@@ -30,7 +30,7 @@ const catalogue = {
   rate_limited: { status: 429, title: 'Too many requests for this API key', retryable: true },
   internal_error: { status: 500, title: 'Something failed on our side', retryable: true },
   overloaded: { status: 503, title: 'More requests are waiting than can be served', retryable: true },
-  unavailable: { status: 503, title: 'The database is not reachable', retryable: true },
+  unavailable: { status: 503, title: 'The database cannot serve the request now', retryable: true },
   // Idempotency
   idempotency_key_in_use: { status: 409, title: 'A request with this key is still running', retryable: true },
   idempotency_key_reused: { status: 422, title: 'This key was used for another request' },

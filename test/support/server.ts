@@ -21,7 +21,7 @@ export interface TestServer {
 export const signing_keys_path = join(inject('cluster_directory'), 'signing_keys.pem');
 
 /** The environment of every server of a test, in this process or in another. */
-export function serverEnvironment(): Record<string, string> {
+export function serverEnvironment(): Record<string, string> & { DATABASE_URL: string } {
   return {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
@@ -38,8 +38,9 @@ export function serverEnvironment(): Record<string, string> {
 
 /** Closes by itself when the file is done. */
 export async function startServer(environment: Record<string, string> = {}): Promise<TestServer> {
-  const config = readConfig({ ...serverEnvironment(), ...environment });
-  const server = await openServer(config, databaseUrl('lattice_app'), createLogger(config.LOG_LEVEL));
+  const given = { ...serverEnvironment(), ...environment };
+  const config = readConfig(given);
+  const server = await openServer(config, given.DATABASE_URL, createLogger(config.LOG_LEVEL));
   const url = await server.listen(config.HOST, config.PORT);
   let closing: Promise<void> | null = null;
   const close = () => {

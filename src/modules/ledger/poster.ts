@@ -5,7 +5,7 @@
 // Per tenant there are two lanes that take turns within each batch, so that a bulk request does not make single ones wait. Between
 // tenants the turns go round. Queues are bounded: beyond them a command is refused with 503 before anything was done.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Database } from '../../db.ts';
+import { type Database, waitedForLock } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { Command, Outcome } from './command.ts';
@@ -210,7 +210,8 @@ export class Poster {
     try {
       results = await postBatches(this.#database, this.#balances, [...together.keys()]);
     } catch (error) {
-      if (!(error instanceof Problem)) return batches;
+      // Whose lock it was is not known: the others need not wait for it, nor fail with it.
+      if (!(error instanceof Problem) || (together.size > 1 && waitedForLock(error))) return batches;
       for (const { taken } of together.values()) {
         for (const unit of taken.units) unit.reject(error);
         this.#release(taken.queue, []);

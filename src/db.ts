@@ -293,8 +293,9 @@ function translate(error: unknown): unknown {
       problem.cause = error;
       return problem;
     }
-    const code = error.code ?? '';
-    return passing.test(code) || disconnected.test(code) ? unavailable(error) : error;
+    const { code } = error;
+    const passes = code !== undefined && (passing.test(code) || disconnected.test(code));
+    return passes ? unavailable(error) : error;
   }
   const code = 'code' in error ? String(error.code) : '';
   const lost =

@@ -70,6 +70,81 @@ create function access.take_stream_ticket(p_tenant_id uuid, p_secret_hash bytea,
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function access.take_stream_ticket to lattice_app;
 
+create schema jobs;
+grant usage on schema jobs to lattice_app;
+grant usage on schema jobs to lattice_read;
+
+create table jobs.dead_letter (
+  tenant_id uuid not null,
+  id uuid not null,
+  job text not null,
+  payload json not null,
+  job_key text,
+  attempts integer not null,
+  reason text not null,
+  queued_at timestamp with time zone not null,
+  failed_at timestamp with time zone not null,
+  status text not null,
+  settled_at timestamp with time zone,
+  settled_by uuid,
+  constraint dead_letter_pkey PRIMARY KEY (tenant_id, id),
+  constraint dead_letter_settled_told CHECK ((((status = 'waiting'::text) = (settled_at IS NULL)) AND ((status = 'waiting'::text) = (settled_by IS NULL)))),
+  constraint dead_letter_status_known CHECK ((status = ANY (ARRAY['waiting'::text, 'retried'::text, 'dismissed'::text])))
+);
+CREATE INDEX dead_letter_id_idx ON jobs.dead_letter USING btree (id);
+alter table jobs.dead_letter enable row level security;
+alter table jobs.dead_letter force row level security;
+create policy tenant_wall on jobs.dead_letter as permissive for all using ((tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) OR (( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif") = '00000000-0000-7000-8000-000000000000'::uuid));
+grant insert, select, update on jobs.dead_letter to lattice_app;
+grant select on jobs.dead_letter to lattice_read;
+
+create table jobs.schedule (
+  tenant_id uuid not null,
+  job text not null,
+  cron text not null,
+  time_zone text not null,
+  status text not null,
+  next_at timestamp with time zone not null,
+  last_at timestamp with time zone,
+  updated_at timestamp with time zone not null,
+  constraint schedule_pkey PRIMARY KEY (tenant_id, job),
+  constraint schedule_status_known CHECK ((status = ANY (ARRAY['active'::text, 'paused'::text])))
+);
+CREATE INDEX schedule_due_idx ON jobs.schedule USING btree (next_at) WHERE (status = 'active'::text);
+alter table jobs.schedule enable row level security;
+alter table jobs.schedule force row level security;
+create policy tenant_wall on jobs.schedule as permissive for all using ((tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif")) OR (( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif") = '00000000-0000-7000-8000-000000000000'::uuid));
+grant insert, select, update on jobs.schedule to lattice_app;
+grant select on jobs.schedule to lattice_read;
+
+create table jobs.worker (
+  tenant_id uuid not null,
+  id text not null,
+  started_at timestamp with time zone not null,
+  seen_at timestamp with time zone not null,
+  constraint worker_pkey PRIMARY KEY (tenant_id, id)
+);
+alter table jobs.worker enable row level security;
+alter table jobs.worker force row level security;
+create policy tenant_wall on jobs.worker as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select, update on jobs.worker to lattice_app;
+grant select on jobs.worker to lattice_read;
+
+create function jobs.beat(p_worker_id text, p_dead_after_ms integer, OUT freed integer, OUT has_due boolean, OUT has_dead boolean)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function jobs.beat to lattice_app;
+
+create function jobs.leave(p_worker_id text)
+  returns void
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function jobs.leave to lattice_app;
+
+create function jobs.queue_state()
+  returns TABLE(job text, waiting integer, due integer, running integer, oldest_due_seconds double precision, dead_letters integer)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function jobs.queue_state to lattice_app;
+
 create schema lattice;
 grant usage on schema lattice to lattice_app;
 grant usage on schema lattice to lattice_read;
@@ -91,6 +166,11 @@ create table lattice.migration (
 );
 grant select on lattice.migration to lattice_app;
 grant select on lattice.migration to lattice_read;
+
+create function lattice.open_queue()
+  returns void
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function lattice.open_queue to lattice_app;
 
 create function lattice.try_wall()
   returns TABLE(attempt text, held boolean)

@@ -54,6 +54,9 @@ const EnvironmentSchema = z
     RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(50_000),
     /** `off` when other processes follow the log: this one then serves requests and streams only */
     CONSUMERS: z.enum(['on', 'off']).default('on'),
+    /** `off` when other processes run the jobs; how many run at a time in this one */
+    JOBS: z.enum(['on', 'off']).default('on'),
+    JOBS_CONCURRENCY: z.coerce.number().int().min(1).max(50).default(4),
     /** streams that one key may have open in one process, and that one process may have open */
     STREAMS_PER_KEY: z.coerce.number().int().min(1).default(1_000),
     STREAMS_PER_PROCESS: z.coerce.number().int().min(1).default(12_000),

@@ -64,3 +64,15 @@ order by signature;
 
 -- name: partitions_create
 select log.create_partitions($months_ahead) as created;
+
+-- name: queue_exists
+select exists (
+  select from pg_class where relnamespace = to_regnamespace('graphile_worker') and relname = 'migrations'
+) as "exists";
+
+-- name: queue_revision
+select coalesce(max(id), 0) as revision
+from graphile_worker.migrations;
+
+-- name: queue_open
+select lattice.open_queue();

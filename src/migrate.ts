@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Logger as QueueLogger, runMigrations } from 'graphile-worker';
 import pg from 'pg';
 import { z } from 'zod';
 import { type Query, queries } from './db.ts';
@@ -24,10 +25,15 @@ const sql = queries(
   'function_delete',
   'overload_list',
   'partitions_create',
+  'queue_exists',
+  'queue_revision',
+  'queue_open',
 );
 
 const sql_directory = join(import.meta.dirname, '..', 'sql');
 const months_ahead = 12;
+/** The last migration of the graphile-worker that this version runs on. */
+export const queue_revision = 20;
 /** The schemas whose functions others call while they are created; the rest follows by name. */
 const schema_order = ['log', 'tenants', 'access', 'ledger', 'projection', 'proofs'];
 /** A migration that waits for a lock makes every later statement on that table wait behind it, so it gives up early. */
@@ -60,8 +66,10 @@ export async function migrate(owner_url: string, logger: Logger): Promise<Migrat
     await rows(client, sql.lock_acquire, {});
     await client.query(`set lock_timeout = '${ddl_lock_timeout_seconds}s'`);
     await createStampTables(client);
+    await migrateQueue(owner_url, logger);
     const applied = await applyMigrations(client, logger);
     const functions = await applyFunctions(client, logger);
+    await rows(client, sql.queue_open, {});
     const [partitions] = await rows(client, sql.partitions_create, { months_ahead });
     return { applied, functions, partitions: z.object({ created: z.number() }).parse(partitions).created };
   });
@@ -83,6 +91,7 @@ export async function schemaDifferences(database_url: string): Promise<string[]>
       if (checksum === undefined) return [`${file.name} is not applied`];
       return checksum === file.checksum ? [] : [`${file.name} was applied with another content`];
     });
+    differences.push(...(await queueDifferences(client)));
     const is_ahead = [...migrations.keys()].some((name) => !files.some((file) => file.name === name));
     if (is_ahead) return differences;
     const functions = await stamps(client, sql.function_list);
@@ -92,6 +101,26 @@ export async function schemaDifferences(database_url: string): Promise<string[]>
       ),
     );
   });
+}
+
+/** The job queue's own schema, by its own migrations, over connections of its own. */
+async function migrateQueue(owner_url: string, logger: Logger): Promise<void> {
+  await runMigrations({
+    connectionString: owner_url,
+    schema: 'graphile_worker',
+    logger: new QueueLogger(() => (level, message) => {
+      if (level === 'error') logger.error({ queue: message });
+      else logger.debug({ queue: message });
+    }),
+  });
+}
+
+async function queueDifferences(client: pg.Client): Promise<string[]> {
+  const [found] = await rows(client, sql.queue_exists, {});
+  if (!z.object({ exists: z.boolean() }).parse(found).exists) return ['the job queue is not there'];
+  const [last] = await rows(client, sql.queue_revision, {});
+  const { revision } = z.object({ revision: z.number() }).parse(last);
+  return revision < queue_revision ? [`the job queue is at ${revision}, not ${queue_revision}`] : [];
 }
 
 async function createStampTables(client: pg.Client): Promise<void> {

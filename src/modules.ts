@@ -1,5 +1,6 @@
 // The modules in their order: each may import only those above it, through their index.ts.
 import { platform_tenant_id, system_actor_id } from './db.ts';
+import { jobsModule } from './jobs/module.ts';
 import { Outbound } from './jobs/outbound.ts';
 import type { Context, Module } from './module.ts';
 import { accessModule } from './modules/access/index.ts';
@@ -38,6 +39,7 @@ export function createModules(context: Context): Module[] {
     projectionsModule(context),
     proofsModule(context),
     webhooksModule(context, { ...options, caller }),
+    jobsModule(context, () => all().flatMap((module) => module.jobs)),
   ];
   return all();
 }

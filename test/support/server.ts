@@ -33,6 +33,8 @@ export function serverEnvironment(): Record<string, string> & { DATABASE_URL: st
     LATTICE_SIGNING_KEYS: signing_keys_path,
     WEBHOOK_SECRET_KEY: Buffer.alloc(32, 'test').toString('base64'),
     OUTBOUND_ALLOW: '127.0.0.1:*',
+    // What a test looks at does not change by itself; tests of jobs turn them on.
+    JOBS: 'off',
   };
 }
 

@@ -1,0 +1,165 @@
+// The worker: what it runs, how often, and what becomes of the jobs of one that was killed.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import { expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { addJob, type Job, type JobOptions, job } from '../../src/job.ts';
+import { JobMetrics } from '../../src/jobs/metrics.ts';
+import { Worker } from '../../src/jobs/worker.ts';
+import { createLogger } from '../../src/log.ts';
+import { queue_revision } from '../../src/migrate.ts';
+import { asSuperuser, database, databaseUrl } from '../support/database.ts';
+import { aTenant, type TestTenant } from '../support/factories.ts';
+import { root } from '../support/source.ts';
+import { waitFor } from '../support/wait.ts';
+
+const NumberSchema = z.strictObject({ number: z.number() });
+let named = 0;
+
+/** A job of its own, and what it was run with. */
+function aJob(run: (payload: { number: number }) => Promise<void> = () => Promise.resolve()) {
+  const seen: { tenant_id: string; number: number }[] = [];
+  named += 1;
+  const kind = job({
+    name: `test.job_${named}`,
+    description: 'for a test',
+    payload: NumberSchema,
+    async run({ actor }, payload) {
+      seen.push({ tenant_id: actor.tenant_id, number: payload.number });
+      await run(payload);
+    },
+  });
+  return { kind, seen };
+}
+
+function aWorker(jobs: Job[], registry = new Registry()): Worker {
+  const logger = createLogger('silent');
+  const worker = new Worker({
+    database,
+    connection_string: databaseUrl('lattice_app'),
+    logger,
+    metrics: new JobMetrics(registry, database, logger),
+    jobs,
+    concurrency: 2,
+    onDue: () => Promise.resolve(),
+    onDead: () => Promise.resolve(),
+  });
+  worker.start();
+  onTestFinished(() => worker.stop());
+  return worker;
+}
+
+const add = ({ actor }: TestTenant, kind: Job, number: number, options: JobOptions = {}) =>
+  database.transaction(actor, (tx) => addJob(tx, kind, { number }, options));
+
+const CountSchema = z.object({ count: z.number() });
+
+async function queued(kind: Job): Promise<number> {
+  const [found] = await asSuperuser(
+    CountSchema,
+    'select count(*)::integer as count from graphile_worker.jobs where task_identifier = $1',
+    [kind.name],
+  );
+  return found?.count ?? 0;
+}
+
+test('the schema of the queue is the one that this version knows', () => {
+  const files = readdirSync(join(root, 'node_modules/graphile-worker/sql'));
+  expect(Math.max(...files.map((file) => Number.parseInt(file, 10)))).toBe(queue_revision);
+});
+
+test('a job runs once, in its tenant, when the transaction that adds it commits', async () => {
+  const { kind, seen } = aJob();
+  const tenant = await aTenant();
+  aWorker([kind]);
+  await add(tenant, kind, 1);
+  await waitFor('it has run', () => seen.length > 0);
+  const refused = database.transaction(tenant.actor, async (tx) => {
+    await addJob(tx, kind, { number: 2 });
+    throw new Error('rolled back');
+  });
+  await expect(refused).rejects.toThrow('rolled back');
+  await add(tenant, kind, 3);
+  await waitFor('both have run', async () => seen.length === 2 && (await queued(kind)) === 0);
+  expect(seen).toEqual([
+    { tenant_id: tenant.id, number: 1 },
+    { tenant_id: tenant.id, number: 3 },
+  ]);
+});
+
+test('of jobs under one key only one waits, and two tenants have two keys', async () => {
+  const { kind, seen } = aJob();
+  const [one, other] = [await aTenant(), await aTenant()];
+  await add(one, kind, 1, { key: 'same' });
+  await add(one, kind, 2, { key: 'same' });
+  await add(other, kind, 3, { key: 'same' });
+  await add(other, kind, 4, { key: 'same', if_queued: 'keep' });
+  expect(await queued(kind)).toBe(2);
+  aWorker([kind]);
+  await waitFor('both have run', async () => (await queued(kind)) === 0);
+  expect(seen.toSorted((a, b) => a.number - b.number)).toEqual([
+    { tenant_id: one.id, number: 2 },
+    { tenant_id: other.id, number: 3 },
+  ]);
+});
+
+test('a job that fails is tried again, and one with a payload that is not its own never runs', async () => {
+  let failures = 0;
+  const { kind, seen } = aJob(() => {
+    failures += 1;
+    return failures === 1 ? Promise.reject(new Error('the first time')) : Promise.resolve();
+  });
+  const registry = new Registry();
+  const tenant = await aTenant();
+  aWorker([kind], registry);
+  await add(tenant, kind, 7);
+  await waitFor('it has been tried twice', () => seen.length === 2, { timeout_ms: 15_000 });
+  await database.transaction(tenant.actor, (tx) => addJob(tx, kind, { number: 'seven' }));
+  await waitFor('it is refused', async () =>
+    /lattice_jobs_total\{job="[^"]+",outcome="failed"\} 2/.test(await registry.metrics()),
+  );
+  expect(seen).toHaveLength(2);
+  expect(await registry.metrics()).toContain(`lattice_jobs_waiting{job="${kind.name}"} 1`);
+});
+
+test('stopping lets a job end, and nothing stays locked', async () => {
+  let end: () => void = () => undefined;
+  const { kind, seen } = aJob(
+    () =>
+      new Promise((resolve) => {
+        end = resolve;
+      }),
+  );
+  const tenant = await aTenant();
+  const worker = aWorker([kind]);
+  await add(tenant, kind, 1);
+  await waitFor('it runs', () => seen.length === 1);
+  const stopped = worker.stop();
+  end();
+  await stopped;
+  expect(await queued(kind)).toBe(0);
+});
+
+test('the jobs of a worker that was killed go on within ten seconds', async () => {
+  const { kind, seen } = aJob();
+  const tenant = await aTenant();
+  const child = spawn(process.execPath, ['test/jobs/idle_worker.ts', databaseUrl('lattice_app'), kind.name], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  await add(tenant, kind, 1);
+  await once(child.stdout, 'data');
+  aWorker([kind]);
+  child.kill('SIGKILL');
+  const killed_ms = performance.now();
+  await waitFor('it has run here', () => seen.length === 1, { timeout_ms: 20_000 });
+  expect(performance.now() - killed_ms).toBeLessThan(10_000);
+  await waitFor('it is done', async () => (await queued(kind)) === 0);
+  expect(seen).toEqual([{ tenant_id: tenant.id, number: 1 }]);
+});

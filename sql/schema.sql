@@ -1008,6 +1008,11 @@ create function webhooks.new_id()
   language sql volatile set search_path=pg_catalog;
 grant execute on function webhooks.new_id to lattice_app;
 
+create function webhooks.pass_over(p_tenant_ids uuid[])
+  returns TABLE(tenant_id uuid, "position" bigint, is_wanted boolean)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function webhooks.pass_over to lattice_app;
+
 create function webhooks.queue_deliveries(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
   language plpgsql volatile set search_path=pg_catalog;

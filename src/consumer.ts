@@ -15,6 +15,25 @@ export interface Applied {
   retry_ms: number | null;
 }
 
+/** What a consumer that makes something only for those who ask for it knows of the tenants in which nobody does. */
+export interface Quiet {
+  /** Nobody wants anything of this tenant's log, as far as this process knows. */
+  has: (tenant_id: string) => boolean;
+  /**
+   * Moves the consumer to the heads of these tenants' logs, all in one transaction. A tenant in which somebody does want something stays
+   * where it stands, and is quiet no more.
+   */
+  passOver: (tenant_ids: string[]) => Promise<PassedOver[]>;
+}
+
+export interface PassedOver {
+  tenant_id: string;
+  /** null when another process is at it */
+  position: number | null;
+  /** somebody wants what comes after the position */
+  is_wanted: boolean;
+}
+
 export interface Consumer {
   /** `balances`; never changed, for it names the positions in the database */
   name: string;
@@ -23,6 +42,8 @@ export interface Consumer {
   max_slice_positions?: number;
   /** the least time between two slices of a tenant that was caught up; absent means 50 */
   rest_ms?: number;
+  /** absent means that it is never quiet */
+  quiet?: Quiet;
   /** Applies at most `limit` positions of a tenant and moves the consumer there, in one transaction. */
   apply: (slice: { tenant_id: string; limit: number }) => Promise<Applied>;
 }

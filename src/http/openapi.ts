@@ -268,7 +268,16 @@ function addEvents(events: EventKind[], components: Components): void {
       },
     });
   }
-  const references = names.map((name) => ({ $ref: `#/components/schemas/${name}` }));
+  components.add('UnknownEvent', {
+    ...event,
+    description:
+      'An event of a type that is not listed here. While another process is being upgraded, one that does not know the type yet passes it on as it is: its `subject` is then a bare UUID, and no filter by account lets it through.',
+    properties: {
+      ...event.properties,
+      type: { type: 'string', not: { enum: sorted.map(({ type }) => type) } },
+    },
+  });
+  const references = [...names, 'UnknownEvent'].map((name) => ({ $ref: `#/components/schemas/${name}` }));
   components.add('Event', {
     ...(event.description === undefined ? {} : { description: event.description }),
     oneOf: references,

@@ -5,6 +5,7 @@
 -- Any slicing comes to the same rows: a checkpoint or a block ends at the position at which its account's count passes a multiple.
 --
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
+-- Commits without waiting for the disk: what is lost of this, rows and position together, is applied again.
 create or replace function projection.apply_balances(
   p_tenant_id uuid, p_consumer text, p_limit integer,
   out state text, out "position" bigint, out head_position bigint, out retry_ms integer
@@ -25,6 +26,7 @@ declare
   v_end_at timestamptz;
   v_batch record;
 begin
+  perform set_config('synchronous_commit', 'off', true);
   select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
   state := v_slice.state;
   position := v_slice.up_to_position;

@@ -3,6 +3,7 @@
 --
 -- Answers what log.begin_slice says, and the position reached.
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
+-- Commits without waiting for the disk: what is lost of this, deliveries and position together, is queued again.
 create or replace function webhooks.queue_deliveries(
   p_tenant_id uuid, p_consumer text, p_limit integer,
   out state text, out "position" bigint, out head_position bigint, out retry_ms integer
@@ -13,6 +14,7 @@ as $$
 declare
   v_slice record;
 begin
+  perform set_config('synchronous_commit', 'off', true);
   select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
   state := v_slice.state;
   position := v_slice.up_to_position;
@@ -21,7 +23,7 @@ begin
   if v_slice.state <> 'slice' then
     return;
   end if;
-  -- Most tenants have none: then the log is not even read.
+  -- When the last one was disabled a moment ago the log is not even read.
   if exists (select from webhooks.endpoint where endpoint.tenant_id = p_tenant_id and endpoint.status = 'enabled') then
     insert into webhooks.delivery (
       tenant_id, id, endpoint_id, position, recorded_at, event_id, type, origin, status, attempts, due_at, created_at

@@ -83,14 +83,19 @@ export const EventRowSchema = z.object({
 
 export type EventRow = z.infer<typeof EventRowSchema>;
 
+/** An event of a type that this version does not know is passed on as it is: of its subject only the UUID can be said. */
+export function renderSubject(subject: IdKind | null, subject_id: string): string {
+  return subject === null ? subject_id : encodeId(subject, subject_id);
+}
+
 /** The JSON text of an event. `subject` is the kind of thing that its type speaks of. */
-export function renderEvent(row: EventRow, subject: IdKind): string {
+export function renderEvent(row: EventRow, subject: IdKind | null): string {
   const { position, type, occurred_at, recorded_at, request_id } = row;
   const head = JSON.stringify({
     id: encodeId('event', row.id),
     position,
     type,
-    subject: encodeId(subject, row.subject_id),
+    subject: renderSubject(subject, row.subject_id),
     occurred_at,
     recorded_at,
     actor_id: encodeId('key', row.actor_id),
@@ -133,13 +138,14 @@ export async function headPosition(tx: Tx): Promise<number> {
   return head.position;
 }
 
+/** What kind of thing the events of a type are about; null for a type that this version does not know. */
+export type SubjectKinds = (type: string) => IdKind | null;
+
 /** The kinds are asked for once, when they are all there. */
-export function kindFinder(kinds: () => EventKind[]): (type: string) => EventKind {
-  let by_type: Map<string, EventKind> | null = null;
+export function subjectKinds(kinds: () => EventKind[]): SubjectKinds {
+  let by_type: Map<string, IdKind> | null = null;
   return (type) => {
-    by_type ??= new Map(kinds().map((kind) => [kind.type, kind]));
-    const kind = by_type.get(type);
-    if (kind === undefined) throw new Error(`no module says ${type}`);
-    return kind;
+    by_type ??= new Map(kinds().map((kind) => [kind.type, kind.subject]));
+    return by_type.get(type) ?? null;
   };
 }

@@ -9,7 +9,6 @@ const long_slice_ms = 250;
 const rest_factor = 7;
 const usual_rest_ms = 50;
 const max_rest_ms = 500;
-
 export interface Follower {
   consumer: Consumer;
   tenant_id: string;

@@ -1,7 +1,6 @@
 // An event as it goes to streams: its bytes, made once for all who read it, and what filters ask of it.
-import type { EventKind } from '../../event.ts';
 import { encodeId, type IdKind } from '../../id.ts';
-import { type EventRow, renderEvent } from './events.ts';
+import { type EventRow, renderEvent, type SubjectKinds } from './events.ts';
 
 /** An account that an event touches. */
 export interface TouchedAccount {
@@ -14,7 +13,7 @@ export interface TouchedAccount {
 export type TouchedAccounts = (event: { type: string; subject: string; data: unknown }) => TouchedAccount[];
 
 export interface FrameMaker {
-  kindOf: (type: string) => EventKind;
+  subjectOf: SubjectKinds;
   touchedAccounts: TouchedAccounts;
 }
 
@@ -23,7 +22,7 @@ export class Frame {
   readonly type: string;
   /** uuid */
   readonly subject_id: string;
-  readonly #subject_kind: IdKind;
+  readonly #subject_kind: IdKind | null;
   readonly recorded_at: string;
   /** the whole message */
   readonly bytes: Buffer;
@@ -32,7 +31,7 @@ export class Frame {
   #touched: TouchedAccount[] | null = null;
 
   constructor(row: EventRow, maker: FrameMaker) {
-    const { subject } = maker.kindOf(row.type);
+    const subject = maker.subjectOf(row.type);
     this.#subject_kind = subject;
     this.position = row.position;
     this.type = row.type;
@@ -43,8 +42,9 @@ export class Frame {
     this.#data = row.data;
   }
 
-  /** Found out when a filter asks for the first time. */
+  /** Found out when a filter asks for the first time. Nobody can tell of an event of a type that this version does not know. */
   get touched(): TouchedAccount[] {
+    if (this.#subject_kind === null) return [];
     this.#touched ??= this.#maker.touchedAccounts({
       type: this.type,
       subject: encodeId(this.#subject_kind, this.subject_id),

@@ -9,7 +9,14 @@ export {
   statementConsumer,
   transactionConsumer,
 } from './consumers.ts';
-export { appendEvent, type EventRow, renderEvent } from './events.ts';
+export {
+  appendEvent,
+  type EventRow,
+  renderEvent,
+  renderSubject,
+  type SubjectKinds,
+  subjectKinds,
+} from './events.ts';
 export { no_filter } from './filter.ts';
 export type { TouchedAccount } from './frame.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';

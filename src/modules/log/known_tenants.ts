@@ -4,6 +4,8 @@ import { platform_tenant_id } from '../../db.ts';
 /** of those in which nothing happened lately, looked at in one turn */
 const idle_tenants_per_turn = 100;
 const lately_ms = 60_000;
+/** whoever was woken within this runs anyway */
+const just_now_ms = 1_000;
 const list_page = 1_000;
 
 /** The ids of tenants after one, in their order; fewer than the page when there are no more. The platform's own is not among them. */
@@ -38,14 +40,15 @@ export class KnownTenants {
 
   /**
    * Tenants in which something happened lately, and of the others those that nobody has looked at for longest. The platform's is always
-   * among them: its log tells of new tenants.
+   * among them: its log tells of new tenants. One that was woken just now is not, unless somebody may have resumed what is parked there.
    */
-  due(): string[] {
+  due(isParked: (id: string) => boolean): string[] {
     const now_ms = performance.now();
     const due = [platform_tenant_id];
     const idle: [string, number][] = [];
     for (const [id, { woken_at_ms, looked_at_ms }] of this.#known) {
       if (id === platform_tenant_id) continue;
+      if (now_ms - woken_at_ms < just_now_ms && !isParked(id)) continue;
       if (now_ms - woken_at_ms < lately_ms) due.push(id);
       else idle.push([id, looked_at_ms]);
     }

@@ -9,11 +9,11 @@ import {
   type EventRow,
   EventSchema,
   headPosition,
-  kindFinder,
   listEvents,
   listEventsAt,
   listSubjectPositions,
   renderEvent,
+  subjectKinds,
 } from './events.ts';
 
 /** positions that one page looks at when it filters by type, so that a rare type does not make a request long */
@@ -59,7 +59,7 @@ const PageSchema = pageSchema(EventSchema).extend({
 });
 
 export function createRoutes(kinds: () => EventKind[], accountPositions: AccountPositions): Route[] {
-  const kindOf = kindFinder(kinds);
+  const subjectOf = subjectKinds(kinds);
   return [
     readRoute({
       method: 'get',
@@ -84,7 +84,7 @@ export function createRoutes(kinds: () => EventKind[], accountPositions: Account
           account === undefined
             ? await readLog(tx, range)
             : await readAccount(tx, range, await accountPositions(tx, account, range));
-        const data = page.rows.map((row) => renderEvent(row, kindOf(row.type).subject)).join(',');
+        const data = page.rows.map((row) => renderEvent(row, subjectOf(row.type))).join(',');
         const { after, has_more } = page;
         const next = has_more ? nextPage('events', input, after) : { next_cursor: null, headers: {} };
         const rest = JSON.stringify({ has_more, next_cursor: next.next_cursor, after });

@@ -4,27 +4,30 @@
 //
 // A pair that fails rests, longer each time, and tries single positions; one that keeps failing at the same position is parked. A slice
 // that takes long gives up its place among the quick ones, so one tenant's trouble does not delay the others.
-import pg from 'pg';
-import type { Applied, Consumer } from '../../consumer.ts';
+import type { Applied, Consumer, PassedOver } from '../../consumer.ts';
 import { type Database, platform_tenant_id } from '../../db.ts';
-import { Problem } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { ConsumerMetrics } from './consumer_metrics.ts';
 import { failConsumer, listLagging, type Retries } from './consumers.ts';
-import { type Follower, newFollower, nextLimit, noteHead, restMs } from './follower.ts';
+import { faultLine, isPassing } from './faults.ts';
+import { type Follower, nextLimit, noteHead, restMs } from './follower.ts';
+import { Followers } from './followers.ts';
+import { Gathering } from './gathering.ts';
 import { KnownTenants, type ListTenants } from './known_tenants.ts';
+import { Pace } from './pace.ts';
+import { QuietTenants } from './quiet_tenants.ts';
 import type { Wakes } from './wakes.ts';
 
 /** slices at once; they are work for the database's processors, of which posting needs the most */
-const max_quick = 3;
-/** of one tenant */
-const max_quick_per_tenant = 2;
+const max_quick = 2;
 /** A slice that runs longer than this is a slow one, and another may begin in its place … */
 const quick_ms = 1_000;
 /** … as long as there are no more of them than this. */
 const max_slow = 4;
 /** Another process is at it; should that one end, this one goes on. */
 const busy_rest_ms = 1_000;
+/** what is appended in this time is one wake-up */
+const wake_interval_ms = 20;
 /** how often tenants are looked at that nobody has woken, and how many in one statement */
 const look_interval_ms = 1_000;
 const tenants_per_look = 100;
@@ -45,11 +48,17 @@ export interface RunnerOptions {
 
 export class ConsumerRunner {
   readonly #options: RunnerOptions;
-  readonly #followers = new Map<string, Follower>();
+  readonly #followers: Followers;
+  readonly #appended = new Gathering(wake_interval_ms, (heads) => this.#wakeTenants(heads));
+  readonly #quiet: QuietTenants;
+  readonly #pace = new Pace();
+  #pausing: NodeJS.Timeout | null = null;
   readonly #tenants: KnownTenants;
   readonly #queue: Follower[] = [];
   readonly #running = new Set<Promise<void>>();
-  readonly #quick = new Map<Follower, string>();
+  readonly #quick = new Set<Follower>();
+  /** of which only one is quick at a time, so that no tenant takes all places */
+  readonly #busy_tenants = new Set<string>();
   #slow = 0;
   #timers: NodeJS.Timeout[] = [];
   #listing: NodeJS.Timeout | null = null;
@@ -61,22 +70,28 @@ export class ConsumerRunner {
   constructor(options: RunnerOptions) {
     this.#options = options;
     this.#tenants = new KnownTenants(options.listTenants);
-    options.metrics.observe(() => this.#followers.values());
+    this.#followers = new Followers(options.consumers);
+    this.#quiet = new QuietTenants({
+      onPassedOver: (consumer, passed) => this.#passedOver(consumer, passed),
+      onTrouble: ({ name }, error) =>
+        options.logger.warn({ consumer: name, error: faultLine(error) }, 'tenants could not be passed over'),
+    });
+    options.metrics.observe(() => this.#followers);
   }
 
   async start(): Promise<void> {
     const { database, wakes } = this.#options;
     this.#stopListening = [
-      database.onAppend((tenant_id, position) => this.#wakeTenant(tenant_id, position)),
+      database.onAppend((tenant_id, position) => this.#appended.note(tenant_id, position)),
       wakes.onResync(() => this.#lookSoon(this.#tenants.all())),
     ];
     await this.#listTenants('all');
     this.#timers = [
       setInterval(() => {
-        if (!this.#is_looking) this.#lookSoon(this.#tenants.due());
+        if (!this.#is_looking) this.#lookSoon(this.#tenants.due((id) => this.#followers.isParked(id)));
       }, look_interval_ms),
       setInterval(() => void this.#listTenants('all'), list_interval_ms),
-      setInterval(() => this.#forget(), list_interval_ms),
+      setInterval(() => this.#followers.forget(list_interval_ms), list_interval_ms),
     ];
   }
 
@@ -85,29 +100,47 @@ export class ConsumerRunner {
     this.#stopped = true;
     for (const stop of this.#stopListening) stop();
     for (const timer of this.#timers) clearInterval(timer);
+    this.#appended.stop();
     if (this.#listing !== null) clearTimeout(this.#listing);
-    for (const { timer } of this.#followers.values()) if (timer !== null) clearTimeout(timer);
+    if (this.#pausing !== null) clearTimeout(this.#pausing);
+    for (const { timer } of this.#followers) if (timer !== null) clearTimeout(timer);
     this.#queue.length = 0;
+    await this.#quiet.stop();
     await this.#looking;
     await Promise.all(this.#running);
   }
 
-  #wakeTenant(tenant_id: string, position: number): void {
+  #wakeTenants(heads: Map<string, number>): void {
     if (this.#stopped) return;
-    this.#tenants.woken(tenant_id);
-    for (const consumer of this.#options.consumers) {
-      const follower = this.#follower(tenant_id, consumer);
-      noteHead(follower, position);
-      if (follower.position === null || follower.position < position) this.#wake(follower);
+    for (const [tenant_id, head_position] of heads) {
+      this.#tenants.woken(tenant_id);
+      for (const follower of this.#followers.of(tenant_id)) {
+        noteHead(follower, head_position);
+        if (follower.position === null || follower.position < head_position) this.#wake(follower);
+      }
     }
   }
 
   #wake(follower: Follower): void {
-    if (follower.tenant_id === platform_tenant_id) this.#listSoon();
+    const { consumer, tenant_id } = follower;
+    if (tenant_id === platform_tenant_id) this.#listSoon();
     // The next look finds out when it has been resumed.
     if (follower.is_parked) return;
+    if (consumer.quiet?.has(tenant_id) === true) {
+      this.#quiet.note(consumer, tenant_id);
+      return;
+    }
     follower.woken = true;
     this.#schedule(follower);
+  }
+
+  #passedOver(consumer: Consumer, { tenant_id, position, is_wanted }: PassedOver): void {
+    if (this.#stopped) return;
+    const follower = this.#followers.find(tenant_id, consumer.name);
+    // What another process is at is looked at again, and so is what has grown meanwhile.
+    if (position !== null) follower.position = position;
+    noteHead(follower, position ?? 0);
+    if (is_wanted || follower.position !== follower.head_position) this.#wake(follower);
   }
 
   #schedule(follower: Follower): void {
@@ -128,9 +161,18 @@ export class ConsumerRunner {
   }
 
   #runQueued(): void {
-    while (!this.#stopped && this.#quick.size < max_quick) {
-      const index = this.#queue.findIndex(({ tenant_id }) => this.#quickOf(tenant_id) < max_quick_per_tenant);
-      const [follower] = index === -1 ? [] : this.#queue.splice(index, 1);
+    while (!this.#stopped && this.#quick.size < max_quick && this.#pausing === null) {
+      const index = this.#queue.findIndex(({ tenant_id }) => !this.#busy_tenants.has(tenant_id));
+      if (index === -1) return;
+      const pause_ms = this.#pace.take(this.#queue.length);
+      if (pause_ms > 0) {
+        this.#pausing = setTimeout(() => {
+          this.#pausing = null;
+          this.#runQueued();
+        }, pause_ms);
+        return;
+      }
+      const [follower] = this.#queue.splice(index, 1);
       if (follower === undefined) return;
       const run = this.#run(follower).finally(() => {
         this.#running.delete(run);
@@ -141,30 +183,28 @@ export class ConsumerRunner {
     }
   }
 
-  #quickOf(tenant_id: string): number {
-    let count = 0;
-    for (const each of this.#quick.values()) if (each === tenant_id) count += 1;
-    return count;
-  }
-
   async #run(follower: Follower): Promise<void> {
     follower.state = 'running';
     follower.woken = false;
     follower.used_ms = performance.now();
-    this.#quick.set(follower, follower.tenant_id);
+    this.#quick.add(follower);
+    this.#busy_tenants.add(follower.tenant_id);
     let is_slow = false;
+    const leave = () => {
+      if (this.#quick.delete(follower)) this.#busy_tenants.delete(follower.tenant_id);
+    };
     const growing_slow = setInterval(() => {
       if (is_slow || this.#slow >= max_slow) return;
       is_slow = true;
       this.#slow += 1;
-      this.#quick.delete(follower);
+      leave();
       this.#runQueued();
     }, quick_ms);
     try {
       await this.#apply(follower);
     } finally {
       clearInterval(growing_slow);
-      this.#quick.delete(follower);
+      leave();
       if (is_slow) this.#slow -= 1;
       follower.state = 'resting';
     }
@@ -273,13 +313,9 @@ export class ConsumerRunner {
       for (const id of some) this.#tenants.lookedAt(id);
       try {
         const lagging = await listLagging(database, some, names);
-        for (const follower of this.#followers.values()) {
-          if (follower.is_parked && some.includes(follower.tenant_id)) follower.is_parked = false;
-        }
+        this.#followers.unpark(some);
         for (const each of lagging) {
-          const consumer = consumers.find(({ name }) => name === each.name);
-          if (consumer === undefined) continue;
-          const follower = this.#follower(each.tenant_id, consumer);
+          const follower = this.#followers.find(each.tenant_id, each.name);
           follower.is_parked = each.is_parked;
           noteHead(follower, each.head_position);
           this.#wake(follower);
@@ -308,37 +344,4 @@ export class ConsumerRunner {
       this.#options.logger.warn({ error: faultLine(error) }, 'tenants could not be listed for consumers');
     }
   }
-
-  #follower(tenant_id: string, consumer: Consumer): Follower {
-    const key = `${consumer.name} ${tenant_id}`;
-    const known = this.#followers.get(key) ?? newFollower(tenant_id, consumer);
-    this.#followers.set(key, known);
-    return known;
-  }
-
-  /** What has nothing to do and had nothing for a while need not be remembered. */
-  #forget(): void {
-    const now_ms = performance.now();
-    for (const [key, { state, timer, woken, is_parked, used_ms }] of this.#followers) {
-      const is_idle = state === 'resting' && timer === null && !woken && !is_parked;
-      if (is_idle && now_ms - used_ms > list_interval_ms) this.#followers.delete(key);
-    }
-  }
-}
-
-/** What may stand in a log line: not the `detail` of a database error, which quotes rows. */
-function faultLine(error: unknown): { message: string; code?: string; stack?: string } {
-  if (!(error instanceof Error)) return { message: String(error) };
-  return {
-    message: error.message,
-    ...('code' in error ? { code: String(error.code) } : {}),
-    ...(error.stack === undefined ? {} : { stack: error.stack }),
-  };
-}
-
-/** Nobody's fault and over sooner or later: the database is away, or two transactions were in each other's way. */
-function isPassing(error: unknown): boolean {
-  if (!(error instanceof Problem) || error.code !== 'unavailable') return false;
-  // A slice that times out may do so each time.
-  return !(error.cause instanceof pg.DatabaseError && error.cause.code === '57014');
 }

@@ -3,7 +3,7 @@ import type { Consumer } from '../../consumer.ts';
 import type { EventKind } from '../../event.ts';
 import type { Context } from '../../module.ts';
 import { EventPages } from './event_pages.ts';
-import { kindFinder } from './events.ts';
+import { subjectKinds } from './events.ts';
 import type { FrameMaker, TouchedAccounts } from './frame.ts';
 import type { ListTenants } from './known_tenants.ts';
 import type { AccountPositions } from './routes.ts';
@@ -31,7 +31,10 @@ export class Streams {
   constructor({ config, database, logger, metrics }: Context, options: LogOptions) {
     const connection_string = config.DATABASE_DIRECT_URL ?? database.connection_string;
     this.wakes = new Wakes({ database, connection_string, logger, metrics });
-    const maker: FrameMaker = { kindOf: kindFinder(options.kinds), touchedAccounts: options.touchedAccounts };
+    const maker: FrameMaker = {
+      subjectOf: subjectKinds(options.kinds),
+      touchedAccounts: options.touchedAccounts,
+    };
     this.tails = new Tails({ database, logger, metrics, wakes: this.wakes, maker });
     this.pages = new EventPages({ database, logger, maker, accountPositions: options.accountPositions });
     this.topics = new Topics(this.tails, logger);

@@ -5,9 +5,9 @@
 // queued and did not get to, and what dead ones left behind.
 
 import type { Database } from '../../db.ts';
-import type { EventKind } from '../../event.ts';
 import { newUuid } from '../../id.ts';
 import type { Logger } from '../../log.ts';
+import type { SubjectKinds } from '../log/index.ts';
 import { type Assignment, attempt } from './attempt.ts';
 import type { Caller } from './calls.ts';
 import { Desk } from './desk.ts';
@@ -47,7 +47,7 @@ export interface DispatcherOptions {
   metrics: WebhookMetrics;
   caller: Caller;
   vault: Vault;
-  kinds: () => EventKind[];
+  subjectOf: SubjectKinds;
   /** tenants after one, in the order of their ids; fewer than the limit when there are no more */
   listTenants: (page: { after: string | null; row_limit: number }) => Promise<string[]>;
 }
@@ -87,6 +87,16 @@ export class Dispatcher {
         void this.#work('leases of webhook deliveries could not be renewed', () => this.#renew());
       }, renew_interval_ms),
     ];
+  }
+
+  /** Whether a tenant has an enabled endpoint, as far as this process knows. */
+  isServed(tenant_id: string): boolean {
+    return this.#desks.has(tenant_id);
+  }
+
+  /** It has one, or is about to: the next look finds out. */
+  serve(tenant_id: string): void {
+    this.#desk(tenant_id);
   }
 
   /** Something has been queued for a tenant. */
@@ -194,7 +204,7 @@ export class Dispatcher {
         const key = `${endpoint.format} ${event.position}`;
         const message =
           messages.get(key) ??
-          renderMessage(event, this.#subjectOf(event.type), desk.tenant_id, endpoint.format);
+          renderMessage(event, this.#options.subjectOf(event.type), desk.tenant_id, endpoint.format);
         messages.set(key, message);
         const { id, attempts } = claim;
         const lane = desk.lane(endpoint.id);
@@ -212,12 +222,6 @@ export class Dispatcher {
     for (const endpoint_id of new Set(claims.map((claim) => claim.endpoint_id))) {
       this.#turns.offer(desk.lane(endpoint_id));
     }
-  }
-
-  #subjectOf(type: string) {
-    const kind = this.#options.kinds().find((each) => each.type === type);
-    if (kind === undefined) throw new Error(`no module says ${type}`);
-    return kind.subject;
   }
 
   async #call(lane: Lane, assignment: Assignment): Promise<void> {

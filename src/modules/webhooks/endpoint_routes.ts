@@ -79,9 +79,11 @@ export interface EndpointRoutesOptions {
   vault: Vault;
   caller: Pick<Caller, 'maybeRefusal'>;
   kinds: () => EventKind[];
+  /** called before the transaction commits in which a tenant has an endpoint enabled */
+  onEnabled: (tenant_id: string) => void;
 }
 
-export function endpointRoutes({ vault, caller, kinds }: EndpointRoutesOptions): Route[] {
+export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRoutesOptions): Route[] {
   const check = ({ url, types }: Pick<Described, 'url' | 'types'>) => {
     const refusal = caller.maybeRefusal(url);
     if (refusal !== null) {
@@ -122,6 +124,7 @@ export function endpointRoutes({ vault, caller, kinds }: EndpointRoutesOptions):
       async handler(tx, { body }) {
         check(body);
         const { algorithm, ...described } = body;
+        onEnabled(tx.actor.tenant_id);
         return secretReply(await createEndpoint(tx, vault, newUuid(), described, algorithm));
       },
     }),
@@ -234,7 +237,10 @@ export function endpointRoutes({ vault, caller, kinds }: EndpointRoutesOptions):
       params: EndpointPathSchema,
       responses: { 201: WebhookEndpointSchema },
       problems: ['not_found', 'webhook_not_disabled'],
-      handler: async (tx, { params }) => taggedReply(201, await enableEndpoint(tx, endpointId(params))),
+      async handler(tx, { params }) {
+        onEnabled(tx.actor.tenant_id);
+        return taggedReply(201, await enableEndpoint(tx, endpointId(params)));
+      },
     }),
   ];
 }

@@ -1,6 +1,6 @@
 // What is sent: an event in the form that its endpoint asks for. The same bytes at each attempt.
 import { encodeId, type IdKind } from '../../id.ts';
-import { type EventRow, renderEvent } from '../log/index.ts';
+import { type EventRow, renderEvent, renderSubject } from '../log/index.ts';
 
 export type Format = 'event' | 'cloudevents';
 
@@ -10,7 +10,12 @@ export interface Message {
 }
 
 /** `subject` is the kind of thing that the event's type speaks of. */
-export function renderMessage(event: EventRow, subject: IdKind, tenant_id: string, format: Format): Message {
+export function renderMessage(
+  event: EventRow,
+  subject: IdKind | null,
+  tenant_id: string,
+  format: Format,
+): Message {
   if (format === 'cloudevents') return cloudEvent(event, subject, tenant_id);
   const timestamp = JSON.stringify(event.occurred_at);
   return {
@@ -20,13 +25,13 @@ export function renderMessage(event: EventRow, subject: IdKind, tenant_id: strin
 }
 
 /** CloudEvents 1.0, structured mode. `sequence` is the extension of that name: the position, so written that texts sort like numbers. */
-function cloudEvent(event: EventRow, subject: IdKind, tenant_id: string): Message {
+function cloudEvent(event: EventRow, subject: IdKind | null, tenant_id: string): Message {
   const head = JSON.stringify({
     specversion: '1.0',
     id: encodeId('event', event.id),
     source: `/tenants/${encodeId('tenant', tenant_id)}`,
     type: event.type,
-    subject: encodeId(subject, event.subject_id),
+    subject: renderSubject(subject, event.subject_id),
     time: event.occurred_at,
     sequence: String(event.position).padStart(16, '0'),
     datacontenttype: 'application/json',

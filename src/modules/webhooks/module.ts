@@ -1,5 +1,6 @@
 import type { EventKind } from '../../event.ts';
 import type { Context, Module } from '../../module.ts';
+import { subjectKinds } from '../log/index.ts';
 import type { Caller } from './calls.ts';
 import { delivery_routes } from './delivery_routes.ts';
 import { Dispatcher, type DispatcherOptions } from './dispatcher.ts';
@@ -20,13 +21,24 @@ export function webhooksModule(context: Context, { caller, kinds, listTenants }:
   const { config, database, logger } = context;
   const vault = new Vault(config);
   const metrics = new WebhookMetrics(context.metrics);
-  const dispatcher = new Dispatcher({ database, logger, metrics, caller, vault, kinds, listTenants });
+  const dispatcher = new Dispatcher({
+    database,
+    logger,
+    metrics,
+    caller,
+    vault,
+    subjectOf: subjectKinds(kinds),
+    listTenants,
+  });
   return {
     name: 'webhooks',
-    routes: [...endpointRoutes({ vault, caller, kinds }), ...delivery_routes],
+    routes: [
+      ...endpointRoutes({ vault, caller, kinds, onEnabled: (tenant_id) => dispatcher.serve(tenant_id) }),
+      ...delivery_routes,
+    ],
     events,
     jobs: [],
-    consumers: [webhooksConsumer(database, (tenant_id) => dispatcher.wake(tenant_id))],
+    consumers: [webhooksConsumer(database, dispatcher)],
     async start() {
       dispatcher.start();
     },

@@ -2,6 +2,10 @@
 select state, position, head_position, retry_ms
 from webhooks.queue_deliveries($tenant_id, $consumer, $limit);
 
+-- name: webhook_quiet_pass_over
+select tenant_id, position, is_wanted
+from webhooks.pass_over($tenant_ids);
+
 -- name: webhook_due_list
 select tenant_id, due_in_ms
 from webhooks.list_due($tenant_ids);

@@ -11,6 +11,7 @@ import type { Signer } from './signing.ts';
 const sql = queries(
   import.meta.url,
   'webhook_deliveries_queue',
+  'webhook_quiet_pass_over',
   'webhook_due_list',
   'webhook_deliveries_claim',
   'webhook_events_find',
@@ -21,8 +22,23 @@ const sql = queries(
 /** How long a caller that has died holds up what it had in its hands. */
 const lease_ms = 6_000;
 
-/** Makes deliveries of events; `onQueued` hears of each tenant for which it did. */
-export function webhooksConsumer(database: Database, onQueued: (tenant_id: string) => void): Consumer {
+const PassedSchema = z.object({
+  tenant_id: z.string(),
+  position: z.number().nullable(),
+  is_wanted: z.boolean(),
+});
+
+/** What the consumer tells of and asks about the tenants that have endpoints. */
+export interface Serving {
+  isServed: (tenant_id: string) => boolean;
+  /** it has an endpoint */
+  serve: (tenant_id: string) => void;
+  /** something has been queued for it */
+  wake: (tenant_id: string) => void;
+}
+
+/** Makes deliveries of events. A tenant without endpoints is passed over. */
+export function webhooksConsumer(database: Database, serving: Serving): Consumer {
   const consumer = statementConsumer(database, sql.webhook_deliveries_queue, {
     name: 'webhooks',
     description: 'Queues a delivery of each event for each webhook endpoint that wants it',
@@ -32,8 +48,16 @@ export function webhooksConsumer(database: Database, onQueued: (tenant_id: strin
     ...consumer,
     async apply(slice) {
       const applied = await consumer.apply(slice);
-      if (applied.state === 'slice') onQueued(slice.tenant_id);
+      if (applied.state === 'slice') serving.wake(slice.tenant_id);
       return applied;
+    },
+    quiet: {
+      has: (tenant_id) => !serving.isServed(tenant_id),
+      async passOver(tenant_ids) {
+        const passed = await database.call(sql.webhook_quiet_pass_over, { tenant_ids }, PassedSchema);
+        for (const { tenant_id, is_wanted } of passed) if (is_wanted) serving.serve(tenant_id);
+        return passed;
+      },
     },
   };
 }

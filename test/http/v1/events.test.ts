@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { newUuid } from '../../../src/id.ts';
 import { asSuperuser } from '../../support/database.ts';
 import { anAccount, aPlatformKey, aTenant, aTransaction } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
@@ -212,4 +213,31 @@ test('the platform reads the log of tenants that come and go, a tenant only its 
   expect(page.data.map((event) => event.type)).toContain('tenants.tenant_created');
   const own = await read(server.client(tenant.api_key));
   expect(own.data.every((event) => !event.type.startsWith('tenants.tenant_created'))).toBe(true);
+});
+
+test('an event of a type that this version does not know is passed on as it is, about a bare UUID', async () => {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  const account = await anAccount(api);
+  const before = (await read(api)).after;
+  const subject_id = newUuid();
+  await asSuperuser(
+    z.unknown(),
+    `select from log.append_event($1, $2, 'ledger.transaction_imagined', $3, '{"entries":7}', $1, 'req_later', null)`,
+    [tenant.id, newUuid(), subject_id],
+  );
+  expect((await read(api, `?after=${before}`)).data).toEqual([
+    {
+      id: expect.stringMatching(/^evt_/),
+      position: before + 1,
+      type: 'ledger.transaction_imagined',
+      subject: subject_id,
+      occurred_at: expect.any(String),
+      recorded_at: expect.any(String),
+      actor_id: expect.stringMatching(/^key_/),
+      request_id: 'req_later',
+      data: { entries: 7 },
+    },
+  ]);
+  expect((await read(api, `?after=${before}&account=${account.id}`)).data).toEqual([]);
 });

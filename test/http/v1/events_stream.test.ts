@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { newUuid } from '../../../src/id.ts';
 import type { Client } from '../../support/client.ts';
 import { asSuperuser } from '../../support/database.ts';
 import { eventStreams } from '../../support/event_streams.ts';
@@ -237,6 +238,28 @@ describe('a position that cannot be gone on from', () => {
     expect(from_there.messages[0]?.event).toBe('message');
     await from_there.close();
   });
+});
+
+test('an event of a type that this version does not know comes like any other, unless the stream is of an account', async () => {
+  const { tenant, first, transact } = await aBusyTenant();
+  const [all, account] = [await open(tenant), await open(tenant, '?account=customers:alice')];
+  await all.live();
+  await account.live();
+  const subject_id = newUuid();
+  await asSuperuser(
+    z.unknown(),
+    `select from log.append_event($1, $2, 'ledger.transaction_imagined', $3, '{"entries":7}', $1, 'req_later', null)`,
+    [tenant.id, newUuid(), subject_id],
+  );
+  await transact();
+  await all.count(2);
+  expect(all.events.map(({ data }) => JSON.parse(data ?? ''))).toMatchObject([
+    { position: first.position + 1, type: 'ledger.transaction_imagined', subject: subject_id },
+    { position: first.position + 2, type: 'ledger.transaction_posted' },
+  ]);
+  expect(account.positions).not.toContain(first.position + 1);
+  await all.close();
+  await account.close();
 });
 
 test('several processes: one is cut off, and another goes on without gap or duplicate', async () => {

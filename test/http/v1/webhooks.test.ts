@@ -3,6 +3,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { encodeId, newUuid } from '../../../src/id.ts';
 import {
   aClient,
   anEndpoint,
@@ -242,4 +243,60 @@ test('a change is refused when the endpoint has changed since, and its URL and t
   expect(disabled.as(EndpointSchema)).toMatchObject({ status: 'disabled', disabled_reason: 'asked' });
   const twice = await api.post(`${path}/disablement`);
   expect(ProblemSchema.parse(twice.body).code).toBe('webhook_not_enabled');
+});
+
+test('an event of a type that this version does not know is delivered as it is, and holds up nothing', async () => {
+  const api = await aClient(server);
+  const receiver = await aReceiver();
+  const accounts = await twoAccounts(api);
+  await anEndpoint(api, receiver, { ordering: 'ordered' });
+  await anEndpoint(api, receiver, { format: 'cloudevents' });
+  const [event_id, subject_id] = [newUuid(), newUuid()];
+  await asSuperuser(
+    z.unknown(),
+    `select from log.append_event($1, $2, 'ledger.transaction_imagined', $3, '{"entries":7}', $1, 'req_later', null)`,
+    [api.tenant_id, event_id, subject_id],
+  );
+  const posted = await aTransaction(api, accounts);
+  await waitFor('both are called about what follows', () => {
+    const about = receiver.received.filter(({ text }) => text.includes(posted.id));
+    return about.length === 2;
+  });
+  const imagined = receiver.received
+    .filter(({ headers }) => headers['webhook-id'] === encodeId('event', event_id))
+    .map(({ text }) => JSON.parse(text));
+  expect(imagined).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        type: 'ledger.transaction_imagined',
+        subject: subject_id,
+        position: expect.any(Number),
+      }),
+      expect.objectContaining({
+        type: 'ledger.transaction_imagined',
+        subject: subject_id,
+        specversion: '1.0',
+      }),
+    ]),
+  );
+});
+
+test('a tenant without endpoints is passed over, and its first one, created elsewhere, misses nothing', async () => {
+  const elsewhere = await startServer({ CONSUMERS: 'off' });
+  const api = await aClient(elsewhere);
+  const receiver = await aReceiver();
+  const accounts = await twoAccounts(api);
+  await aTransaction(api, accounts);
+  const ConsumersSchema = z.object({
+    data: z.array(z.looseObject({ name: z.string(), lag_events: z.number() })),
+  });
+  await waitFor('it is passed over', async () => {
+    const { data } = (await api.get('/v1/consumers')).as(ConsumersSchema);
+    return data.find(({ name }) => name === 'webhooks')?.lag_events === 0;
+  });
+  await anEndpoint(api, receiver, posted_only);
+  const posted = [await aTransaction(api, accounts), await aTransaction(api, accounts)];
+  await waitFor('it is called', () => receiver.received.length >= 2);
+  const texts = receiver.received.map(({ text }) => text).sort();
+  expect(texts.map((text) => posted.findIndex(({ id }) => text.includes(id))).sort()).toEqual([0, 1]);
 });

@@ -421,11 +421,21 @@ create function ledger.list_balances(p_tenant_id uuid, p_account_ids uuid[])
 grant execute on function ledger.list_balances to lattice_app;
 grant execute on function ledger.list_balances to lattice_read;
 
+create function ledger.list_due_holds(p_tenant_id uuid, p_after_expires_at timestamp with time zone, p_after_id uuid, p_limit integer)
+  returns TABLE(transaction_id uuid, expires_at timestamp with time zone)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function ledger.list_due_holds to lattice_app;
+
 create function ledger.list_entries(p_tenant_id uuid, p_account_id uuid, p_code text, p_after_position bigint, p_after_ordinal integer, p_descending boolean, p_effective_from timestamp with time zone, p_effective_to timestamp with time zone, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone, p_limit integer)
   returns TABLE(account_type text, currency text, scale smallint, "position" bigint, ordinal integer, transaction_id uuid, direction ledger.direction, amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamp with time zone, recorded_at timestamp with time zone, data json)
   language plpgsql stable set search_path=pg_catalog;
 grant execute on function ledger.list_entries to lattice_app;
 grant execute on function ledger.list_entries to lattice_read;
+
+create function ledger.list_tenants_with_due_holds(p_tenant_ids uuid[])
+  returns TABLE(tenant_id uuid)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function ledger.list_tenants_with_due_holds to lattice_app;
 
 create function ledger.list_transactions(p_tenant_id uuid, p_limit integer, p_before_position bigint, p_reference_hash uuid, p_pair_hashes uuid[], p_account_id uuid, p_account_prefix text, p_status text, p_effective_from timestamp with time zone, p_effective_to timestamp with time zone, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone, p_amount_min numeric, p_amount_max numeric)
   returns TABLE(id uuid, "position" bigint)

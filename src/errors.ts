@@ -49,6 +49,9 @@ const catalogue = {
     title: 'The API key has as many streams open as it may',
     retryable: true,
   },
+  // Jobs
+  dead_letter_settled: { status: 409, title: 'The dead letter has been retried or dismissed' },
+  job_unknown: { status: 409, title: 'This version has no such job' },
   // Webhooks
   webhooks_not_configured: { status: 503, title: 'Webhooks are not set up here' },
   webhook_not_enabled: { status: 409, title: 'The webhook endpoint is not enabled' },

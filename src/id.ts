@@ -11,6 +11,7 @@ const prefixes = {
   event: 'evt',
   webhook: 'whk',
   delivery: 'del',
+  dead_letter: 'dlt',
   request: 'req',
 } as const;
 

@@ -45,6 +45,8 @@ export interface JobOptions {
   if_queued?: 'replace' | 'keep';
   /** RFC 3339; absent means now */
   run_at?: string;
+  /** whose job it is when the platform adds it; absent means the transaction's tenant's */
+  of_tenant_id?: string;
 }
 
 /**
@@ -57,7 +59,7 @@ export async function addJob(
   payload: unknown,
   options: JobOptions = {},
 ): Promise<void> {
-  const { tenant_id } = tx.actor;
+  const tenant_id = options.of_tenant_id ?? tx.actor.tenant_id;
   await tx.run(sql.job_add, {
     name: kind.name,
     payload: JSON.stringify({ tenant_id, payload }),

@@ -39,7 +39,7 @@ export function createModules(context: Context): Module[] {
     projectionsModule(context),
     proofsModule(context),
     webhooksModule(context, { ...options, caller }),
-    jobsModule(context, () => all().flatMap((module) => module.jobs)),
+    jobsModule(context, { jobs: () => all().flatMap((module) => module.jobs), ...options }),
   ];
   return all();
 }

@@ -3,10 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { type Actor, type Database, platform_tenant_id, system_actor_id } from '../../src/db.ts';
 import { newUuid } from '../../src/id.ts';
+import { addJob } from '../../src/job.ts';
+import { buryDead, listDeadLetters, renderDeadLetter } from '../../src/jobs/dead_letters.ts';
+import { createLogger } from '../../src/log.ts';
 import { createKey, type RoleName } from '../../src/modules/access/index.ts';
 import { createTenant } from '../../src/modules/tenants/index.ts';
 import type { Client } from './client.ts';
-import { database } from './database.ts';
+import { asSuperuser, database } from './database.ts';
 
 /** The platform itself as an actor. */
 export const platform: Actor = {
@@ -105,4 +108,25 @@ export async function aTransaction(
     ...rest,
   });
   return answer.as(TransactionSchema);
+}
+
+/** A job of a tenant that gave up, as an id; nobody takes jobs from the queue meanwhile. */
+export async function aDeadLetter(
+  actor: Actor,
+  { job = 'ledger.expire_holds', reason = 'it failed' }: { job?: string; reason?: string } = {},
+): Promise<string> {
+  await database.transaction(actor, (tx) => addJob(tx, { name: job }, {}, { key: 'due' }));
+  await asSuperuser(
+    z.unknown(),
+    `update graphile_worker._private_jobs set attempts = max_attempts, last_error = $1
+     where payload ->> 'tenant_id' = $2 and attempts = 0`,
+    [reason, actor.tenant_id],
+  );
+  await buryDead(database, createLogger('silent'));
+  const filters = { status: null, job: null };
+  const [found] = await database.read(actor, (tx) =>
+    listDeadLetters(tx, filters, { row_limit: 1, after: null }),
+  );
+  if (found === undefined) throw new Error('the job is still in the queue');
+  return renderDeadLetter(found).id;
 }

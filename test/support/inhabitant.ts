@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { encodeId, newUuid } from '../../src/id.ts';
 import type { Client } from './client.ts';
-import { anAccount, aTenant, aTransaction } from './factories.ts';
+import { aDeadLetter, anAccount, aTenant, aTransaction } from './factories.ts';
 
 /** What names one thing in a path, by the path's parameter; several where a thing has several names. */
 export type Names = Record<string, string[]>;
@@ -75,6 +75,7 @@ export async function anInhabitant(connect: (api_key: string) => Client, word: s
       tenant: [encodeId('tenant', tenant.id)],
       block: [await aBlock(client, hold.id)],
       webhook_endpoint: [endpoint_id],
+      dead_letter: [await aDeadLetter(tenant.actor, { reason: `of ${word}` })],
       webhook_delivery: delivery === undefined ? [] : [delivery.id],
     },
   };
@@ -90,6 +91,7 @@ export const nobody: Names = {
   block: ['0'.repeat(64)],
   webhook_endpoint: [encodeId('webhook', newUuid())],
   webhook_delivery: [encodeId('delivery', newUuid())],
+  dead_letter: [encodeId('dead_letter', newUuid())],
 };
 
 /** The hash of the block over a transaction, once it is closed. */

@@ -16,7 +16,7 @@ const money = ['account', 'asset', 'balance', 'entry', 'event', 'proof', 'report
 /** What every key may ask about itself. */
 const self = ['me', 'role'] as const;
 /** The whole of one tenant. */
-const whole_tenant = [...money, ...self, 'consumer', 'key', 'own_tenant', 'webhook'] as const;
+const whole_tenant = [...money, ...self, 'consumer', 'job', 'key', 'own_tenant', 'webhook'] as const;
 
 const roles: Record<RoleName, Role> = {
   owner: {
@@ -24,7 +24,7 @@ const roles: Record<RoleName, Role> = {
     may: {
       read: whole_tenant,
       create: ['account', 'asset', 'key', 'transaction', 'webhook'],
-      update: ['account', 'consumer', 'key', 'proof', 'webhook'],
+      update: ['account', 'consumer', 'job', 'key', 'proof', 'webhook'],
       force: ['transaction'],
     },
   },
@@ -34,7 +34,7 @@ const roles: Record<RoleName, Role> = {
     may: {
       read: whole_tenant,
       create: ['account', 'transaction', 'webhook'],
-      update: ['account', 'consumer', 'proof', 'webhook'],
+      update: ['account', 'consumer', 'job', 'proof', 'webhook'],
       force: ['transaction'],
     },
   },
@@ -57,9 +57,9 @@ const roles: Record<RoleName, Role> = {
   platform: {
     description: 'Administers tenants, on the platform itself; sees no money of theirs',
     may: {
-      read: [...self, 'consumer', 'event', 'key', 'own_tenant', 'tenant'],
+      read: [...self, 'consumer', 'event', 'job', 'key', 'own_tenant', 'tenant'],
       create: ['key', 'tenant'],
-      update: ['consumer', 'key', 'tenant'],
+      update: ['consumer', 'job', 'key', 'tenant'],
     },
   },
 };

@@ -6,6 +6,7 @@ import { account_routes } from './account_routes.ts';
 import { balanceRoutes } from './balance_routes.ts';
 import { balanceStreamRoute } from './balance_stream.ts';
 import { transaction_events } from './events.ts';
+import { holdExpiryJobs } from './hold_expiry.ts';
 import { finishOpenings, onboardingRoutes } from './onboarding.ts';
 import { Poster } from './poster.ts';
 import { proof_events } from './proof.ts';
@@ -28,7 +29,7 @@ export function ledgerModule(context: Context, streams: Streams): Module {
       ...onboardingRoutes(database),
     ],
     events: [...account_events, ...transaction_events, ...proof_events],
-    jobs: [],
+    jobs: holdExpiryJobs(poster),
     renderStored: (tenant_id, stored) => renderStored(database, tenant_id, stored),
     start: () => finishOpenings(database),
     stop: () => poster.stop(),

@@ -28,6 +28,13 @@ const allowed: Record<string, RoleName[]> = {
   'GET /v1/consumers': [...staff, ...platform],
   'POST /v1/consumer_resumptions': ['owner', 'operator', ...platform],
 
+  'GET /v1/schedules': [...staff, ...platform],
+  'PUT /v1/schedules': ['owner', 'operator', ...platform],
+  'GET /v1/dead_letters': [...staff, ...platform],
+  'GET /v1/dead_letters/{dead_letter}': [...staff, ...platform],
+  'POST /v1/dead_letters/{dead_letter}/retry': ['owner', 'operator', ...platform],
+  'POST /v1/dead_letters/{dead_letter}/dismissal': ['owner', 'operator', ...platform],
+
   'POST /v1/keys': [...owner, ...platform],
   'GET /v1/keys': [...staff, ...platform],
   'GET /v1/keys/{key}': [...staff, ...platform],
@@ -95,6 +102,7 @@ const missing: Record<string, string> = {
   key: 'key_01h455vb4pex5vsknk084sn02q',
   tenant: 'ten_01h455vb4pex5vsknk084sn02q',
   currency: 'POINTS',
+  dead_letter: 'dlt_01h455vb4pex5vsknk084sn02q',
   webhook_endpoint: 'whk_01h455vb4pex5vsknk084sn02q',
   webhook_delivery: 'del_01h455vb4pex5vsknk084sn02q',
 };

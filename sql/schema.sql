@@ -831,24 +831,6 @@ create function proofs.find_receipt(p_tenant_id uuid, p_transaction_id uuid, p_r
 grant execute on function proofs.find_receipt to lattice_app;
 grant execute on function proofs.find_receipt to lattice_read;
 
-create function proofs.find_sealing(p_tenant_id uuid, OUT head_position bigint, OUT sealed_position bigint, OUT stray_positions bigint[])
-  returns record
-  language plpgsql stable set search_path=pg_catalog;
-grant execute on function proofs.find_sealing to lattice_app;
-grant execute on function proofs.find_sealing to lattice_read;
-
-create function proofs.hash_events(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_from_at timestamp with time zone, p_to_at timestamp with time zone)
-  returns TABLE("position" bigint, leaf bytea)
-  language plpgsql stable set enable_bitmapscan=off set enable_hashagg=off set enable_hashjoin=off set enable_nestloop=off set enable_seqscan=off set jit=off set max_parallel_workers_per_gather=0 set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
-grant execute on function proofs.hash_events to lattice_app;
-grant execute on function proofs.hash_events to lattice_read;
-
-create function proofs.hash_range(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_from_at timestamp with time zone, p_to_at timestamp with time zone, OUT is_dense boolean, OUT leaves bytea)
-  returns record
-  language sql stable set search_path=pg_catalog;
-grant execute on function proofs.hash_range to lattice_app;
-grant execute on function proofs.hash_range to lattice_read;
-
 create schema tenants;
 grant usage on schema tenants to lattice_app;
 grant usage on schema tenants to lattice_read;

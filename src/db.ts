@@ -99,7 +99,8 @@ export class Database {
       statement_timeout: 30_000,
       lock_timeout: 10_000,
       idle_in_transaction_session_timeout: 30_000,
-      options: '-c timezone=UTC -c datestyle=ISO',
+      // Whatever a role was given to search first, built-in functions and operators are Postgres' own.
+      options: '-c timezone=UTC -c datestyle=ISO -c search_path=pg_catalog',
       types,
     });
     // A connection can break between two statements of a transaction: the next one says so, and this only keeps the process alive.

@@ -1,18 +1,16 @@
 // The proof of the chain of blocks, against a checkpoint that was exported, and in a form for people.
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { BlockSchema, type ChainProof, ChainProofSchema, parseCheckpoint } from '../modules/proofs/index.ts';
+import { BlockSchema, type ChainProof, parseCheckpoint } from '../modules/proofs/index.ts';
 import { type Api, Refused } from './api.ts';
 
 const KeysSchema = z.object({ data: z.array(z.looseObject({ public_key: z.string() })) });
 
-/** Asks for the chain; with a checkpoint's file, whether the chain still has its block. Throws NotGenuine for a file that was altered. */
-export async function readChain(api: Api, checkpoint_file: string | undefined): Promise<ChainProof> {
-  const chain = await api.get('/v1/proof/chain', ChainProofSchema);
-  if (checkpoint_file === undefined) return chain;
+/** Whether the chain still has the block of an exported checkpoint. Throws NotGenuine for a file that was altered. */
+export async function compareCheckpoint(api: Api, chain: ChainProof, file: string): Promise<ChainProof> {
   const { data } = await api.get('/v1/signing_keys', KeysSchema);
   const kept = parseCheckpoint(
-    readFileSync(checkpoint_file, 'utf8'),
+    readFileSync(file, 'utf8'),
     data.map(({ public_key }) => public_key),
   );
   const what = await difference(api, kept);

@@ -1,9 +1,7 @@
 // The proof, in a form for people.
-import type { z } from 'zod';
-import { ProofSchema } from '../modules/ledger/index.ts';
+import { type Proof, ProofSchema } from '../modules/proofs/index.ts';
 import type { Api } from './api.ts';
-
-export type Proof = z.infer<typeof ProofSchema>;
+import { chainLines } from './chain.ts';
 
 export async function readProof(api: Api, signal?: AbortSignal): Promise<Proof> {
   return api.get('/v1/proof', ProofSchema, signal);
@@ -12,7 +10,8 @@ export async function readProof(api: Api, signal?: AbortSignal): Promise<Proof> 
 /** One line: the sums, or that they differ. */
 export function proofSummary(proof: Proof): string {
   const sums = proof.currencies.map(({ currency, scale, debits }) => `${decimal(debits, scale)} ${currency}`);
-  if (!proof.ok) return `${proof.difference_count} differences: npm run lattice -- verify`;
+  if (!proof.ok)
+    return `${proof.difference_count + proof.chain.finding_count} differences: npm run lattice -- verify`;
   return `debits equal credits: ${sums.length === 0 ? 'nothing is posted yet' : sums.join(', ')}`;
 }
 
@@ -25,11 +24,12 @@ export function proofLines(proof: Proof): string[] {
     const account = account_id === null ? '' : ` of ${account_id}`;
     return `  ${check}${account}: ${what}: expected ${expected ?? 'nothing'}, found ${found ?? 'nothing'}`;
   });
-  const verdict = proof.ok ? 'nothing differs' : `${proof.difference_count} DIFFERENCES`;
+  const verdict = proof.difference_count === 0 ? 'nothing differs' : `${proof.difference_count} DIFFERENCES`;
   return [
     ...sums,
     ...differences,
     `  ${proof.entry_count.toLocaleString('en')} entries recounted at position ${proof.position}: ${verdict}`,
+    ...chainLines(proof.chain),
     ...(proof.halted ? ['  Postings are halted until a recount holds (docs/runbooks/proof.md)'] : []),
   ];
 }

@@ -6,12 +6,13 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { migrate, schemaDifferences } from '../migrate.ts';
+import type { Proof } from '../modules/proofs/index.ts';
 import { createApi, maybeKept } from './api.ts';
 import { command } from './command.ts';
 import { type Demo, isValid, keep, loadDemoMonth, openDemoTenant, openPlatform } from './demo.ts';
 import { milliseconds, type Output } from './output.ts';
 import { findSession, openPostgres, type Postgres, sessionRefusal } from './postgres.ts';
-import { type Proof, proofSummary, readProof } from './proof.ts';
+import { proofSummary, readProof } from './proof.ts';
 import { openServer, probeAddress } from './server.ts';
 
 /** npm passes on a Ctrl-C that the terminal has sent to us already: what comes this soon after is the same one. */

@@ -3,15 +3,14 @@ import type { Config } from '../config.ts';
 import { type Actor, Database, platform_tenant_id, system_actor_id } from '../db.ts';
 import { encodeId, newUuid } from '../id.ts';
 import { createLogger } from '../log.ts';
-import { prove } from '../modules/ledger/index.ts';
-import { type ChainProof, readSigningKeys, verifyChain } from '../modules/proofs/index.ts';
+import { type Proof, proveTenant, readSigningKeys } from '../modules/proofs/index.ts';
 import { listTenants } from '../modules/tenants/index.ts';
 import { api_options, openApi } from './api.ts';
-import { chainLines, readChain } from './chain.ts';
+import { compareCheckpoint } from './chain.ts';
 import { command, UsageError } from './command.ts';
 import type { Output } from './output.ts';
 import { withPostgres } from './postgres.ts';
-import { type Proof, proofLines, readProof } from './proof.ts';
+import { proofLines, readProof } from './proof.ts';
 
 const page_size = 200;
 
@@ -41,11 +40,14 @@ export const verifyCommand = command({
       return verifyAll(config, output);
     }
     const api = openApi(input, config);
-    const proof = await readProof(api);
-    const chain = await readChain(api, input.checkpoint);
-    for (const line of [...proofLines(proof), ...chainLines(chain)]) output.line(line);
-    output.json({ ...proof, ok: proof.ok && chain.ok, chain });
-    return proof.ok && chain.ok ? 0 : 1;
+    const found = await readProof(api);
+    const { checkpoint } = input;
+    const chain =
+      checkpoint === undefined ? found.chain : await compareCheckpoint(api, found.chain, checkpoint);
+    const proof = { ...found, ok: found.ok && chain.ok, chain };
+    for (const line of proofLines(proof)) output.line(line);
+    output.json(proof);
+    return proof.ok ? 0 : 1;
   },
 });
 
@@ -65,14 +67,13 @@ function verifyAll(config: Config, output: Output): Promise<number> {
       actor_id: system_actor_id,
       request_id: encodeId('request', newUuid()),
     };
-    const proofs: (Proof & { tenant_id: string; chain: ChainProof })[] = [];
+    const proofs: (Proof & { tenant_id: string })[] = [];
     try {
       for await (const { id, slug } of allTenants(database, platform)) {
-        const proof = await prove(database, logger, { ...platform, tenant_id: id });
-        const chain = await verifyChain(database, { ...platform, tenant_id: id }, keys, null);
-        proofs.push({ tenant_id: encodeId('tenant', id), ...proof, ok: proof.ok && chain.ok, chain });
+        const proof = await proveTenant(database, logger, keys, { ...platform, tenant_id: id });
+        proofs.push({ tenant_id: encodeId('tenant', id), ...proof });
         output.line(`${slug} (${encodeId('tenant', id)})`);
-        for (const line of [...proofLines(proof), ...chainLines(chain)]) output.line(line);
+        for (const line of proofLines(proof)) output.line(line);
       }
     } finally {
       await database.end();

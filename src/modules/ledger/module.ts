@@ -10,7 +10,7 @@ import { holdExpiryJobs } from './hold_expiry.ts';
 import { finishOpenings, onboardingRoutes } from './onboarding.ts';
 import { Poster } from './poster.ts';
 import { proof_events } from './proof.ts';
-import { proofRoutes } from './proof_routes.ts';
+import { proof_routes } from './proof_routes.ts';
 import { transactionRoutes } from './transaction_routes.ts';
 import { renderStored, TransactionReader } from './transactions.ts';
 
@@ -25,7 +25,7 @@ export function ledgerModule(context: Context, streams: Streams): Module {
       ...account_routes,
       ...balanceRoutes(database),
       balanceStreamRoute(database, streams),
-      ...proofRoutes(context),
+      ...proof_routes,
       ...onboardingRoutes(database),
     ],
     events: [...account_events, ...transaction_events, ...proof_events],

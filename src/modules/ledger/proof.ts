@@ -43,7 +43,7 @@ const DifferenceSchema = z
   })
   .meta({ id: 'ProofDifference' });
 
-export const ProofSchema = z
+export const RecountSchema = z
   .object({
     ok: z.boolean().meta({ description: 'Nothing differs' }),
     position: PositionSchema.meta({ description: 'Everything up to this position was recounted' }),
@@ -55,8 +55,8 @@ export const ProofSchema = z
     halted: z.boolean().meta({ description: 'Whether postings are halted until a recount holds' }),
     checked_at: InstantSchema,
   })
-  .meta({ id: 'Proof' });
-type Proof = z.infer<typeof ProofSchema>;
+  .meta({ id: 'Recount' });
+type Recount = z.infer<typeof RecountSchema>;
 
 const jsonText = z.string().transform((text): unknown => JSON.parse(text));
 
@@ -75,7 +75,7 @@ const HaltSchema = z.object({ halted: z.boolean(), reason: z.string(), recorded_
 /** Limits are decided by these; the other projections only answer questions about the past, and can be rebuilt meanwhile. */
 const halting_checks: string[] = ['entries', 'log', 'balances_v', 'expiring_holds_v'];
 
-async function recount(tx: Tx): Promise<Proof> {
+async function recount(tx: Tx): Promise<Recount> {
   const { tenant_id } = tx.actor;
   await tx.run(sql.proof_allow_time, {});
   const counted = await tx.one(sql.proof_count, { tenant_id }, CountedSchema);
@@ -95,7 +95,7 @@ async function recount(tx: Tx): Promise<Proof> {
  * Recounts on one snapshot, about 1.5 µs an entry. If money does not add up, halts the tenant's postings and says so at error level,
  * which is what pages somebody.
  */
-export async function prove(database: Database, logger: Logger, actor: Actor): Promise<Proof> {
+export async function prove(database: Database, logger: Logger, actor: Actor): Promise<Recount> {
   const proof = await database.read(actor, recount);
   if (proof.ok) return proof;
   const { tenant_id } = actor;
@@ -113,7 +113,7 @@ export async function prove(database: Database, logger: Logger, actor: Actor): P
  * Lets halted postings go on, if a recount holds.
  * Errors: `ledger_not_halted`, `ledger_not_proved`.
  */
-export async function resumePostings(tx: Tx): Promise<Proof> {
+export async function resumePostings(tx: Tx): Promise<Recount> {
   const proof = await recount(tx);
   if (!proof.halted) throw new Problem('ledger_not_halted', 'Postings are not halted');
   const halting = proof.differences.find(({ check }) => halting_checks.includes(check));

@@ -1,8 +1,8 @@
--- name: block_prepare
+-- name: block_find_last
 select
-  hashed.is_dense, hashed.leaves, coalesce(latest.number, 0) as number, coalesce(latest.last_position, 0) as last_position,
-  latest.hash, statement_timestamp() as closed_at
-from proofs.hash_range($tenant_id, $after, $up_to, $after_at, $up_to_at) hashed
+  coalesce(latest.number, 0) as number, coalesce(latest.last_position, 0) as last_position, latest.hash,
+  statement_timestamp() as closed_at
+from (values (true)) always (there)
 left join lateral (
   select block.number, block.last_position, block.hash
   from proofs.block

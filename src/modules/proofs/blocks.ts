@@ -6,13 +6,12 @@ import { Problem } from '../../errors.ts';
 import type { PageRequest } from '../../page.ts';
 import { transactionConsumer } from '../log/index.ts';
 import { headerBytes } from './canonical.ts';
+import { hashRange, max_block_positions, prepareHashing } from './leaves.ts';
 import { hash_bytes, merkleRoot, sha256 } from './merkle.ts';
 import type { SigningKeys } from './signing_keys.ts';
 
-const sql = queries(import.meta.url, 'block_prepare', 'block_insert', 'block_list', 'block_find');
+const sql = queries(import.meta.url, 'block_find_last', 'block_insert', 'block_list', 'block_find');
 
-/** A tree over so many is hashed in a few milliseconds, during which the process does nothing else. */
-const max_block_positions = 4_096;
 /** What a receipt waits for at most, and what can be tampered with before it is sealed. */
 const rest_ms = 1_000;
 
@@ -33,10 +32,8 @@ export const BlockRowSchema = z.object({
 });
 export type BlockRow = z.infer<typeof BlockRowSchema>;
 
-const PreparedSchema = z.object({
-  is_dense: z.boolean(),
-  leaves: bytes,
-  /** of the last block; zeros when there is none */
+const LastSchema = z.object({
+  /** zeros when there is none */
   number: z.int(),
   last_position: z.int(),
   hash: bytes.nullable(),
@@ -58,27 +55,24 @@ export function blocksConsumer(database: Database, keys: () => SigningKeys): Con
     },
     async (tx, { after, after_at, up_to, up_to_at }) => {
       const { tenant_id } = tx.actor;
-      const prepared = await tx.one(
-        sql.block_prepare,
-        { tenant_id, after, after_at, up_to, up_to_at },
-        PreparedSchema,
-      );
-      const { leaves, number, last_position, hash } = prepared;
-      if (last_position !== after) {
-        throw new Error(`the last block ends at position ${last_position}, and not at ${after}`);
+      await prepareHashing(tx);
+      const { leaves, positions } = await hashRange(tx, { after, up_to, from_at: after_at, to_at: up_to_at });
+      const last = await tx.one(sql.block_find_last, { tenant_id }, LastSchema);
+      if (last.last_position !== after) {
+        throw new Error(`the last block ends at position ${last.last_position}, and not at ${after}`);
       }
-      if (!prepared.is_dense) {
+      if (positions !== null) {
         throw new Error(`not every position from ${after + 1} to ${up_to} has exactly one event`);
       }
       const { active } = keys();
       const header = {
         tenant_id,
-        number: number + 1,
+        number: last.number + 1,
         first_position: after + 1,
         last_position: up_to,
         root: merkleRoot(leaves),
-        previous_hash: hash ?? Buffer.alloc(hash_bytes),
-        closed_at: prepared.closed_at,
+        previous_hash: last.hash ?? Buffer.alloc(hash_bytes),
+        closed_at: last.closed_at,
         key_id: active.key_id,
       };
       const signed = headerBytes(header);

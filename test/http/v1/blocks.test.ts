@@ -8,7 +8,7 @@ import { BlockSchema, ReceiptSchema } from '../../../src/modules/proofs/schema.t
 import { parseSigningKeys } from '../../../src/modules/proofs/signing_keys.ts';
 import { randomBooks } from '../../modules/ledger/random_books.ts';
 import type { Client } from '../../support/client.ts';
-import { asSuperuser } from '../../support/database.ts';
+import { asSuperuser, databaseUrl } from '../../support/database.ts';
 import { anAccount, aTenant, aTransaction } from '../../support/factories.ts';
 import { signing_keys_path, startServer } from '../../support/server.ts';
 
@@ -141,6 +141,45 @@ test('a transaction that no block covers yet is said to be so, and may be asked 
   const { id } = await aTransaction(api, { debit: 'cash', credit: 'alice' });
   const answer = await api.get(`/v1/transactions/${id}/receipt`);
   expect(answer.body).toMatchObject({ code: 'transaction_not_sealed', status: 409, retryable: true });
+});
+
+test('of an event that somebody deletes nothing is said but that it is missing, however many blocks there are', async () => {
+  const { tenant, api } = await books();
+  const positions: number[] = [];
+  for (let count = 0; count < 3; count += 1) {
+    const { id, position } = await aTransaction(api, { debit: 'cash', credit: 'alice' });
+    await receiptOf(api, id);
+    positions.push(position);
+  }
+  const [, position] = positions;
+  await asSuperuser(z.unknown(), 'delete from log.event where tenant_id = $1 and position = $2', [
+    tenant.id,
+    position,
+  ]);
+  expect((await api.get('/v1/proof/chain')).body).toMatchObject({
+    ok: false,
+    findings: [
+      { position, up_to_position: position, what: 'the event is missing, and entries of it are there' },
+    ],
+  });
+});
+
+test('functions that somebody leaves in the database, and lets the role search first, are not asked', async () => {
+  const { tenant, api } = await books();
+  const { id } = await aTransaction(api, { debit: 'cash', credit: 'alice' });
+  await receiptOf(api, id);
+  const database_name = new URL(databaseUrl('lattice_app')).pathname.slice(1);
+  for (const step of [
+    'create schema mine',
+    "create function mine.sha256(bytea) returns bytea language sql return pg_catalog.sha256('mine')",
+    'grant usage on schema mine to lattice_app',
+    `alter role lattice_app in database "${database_name}" set search_path = mine, pg_catalog`,
+  ]) {
+    await asSuperuser(z.unknown(), step);
+  }
+  const second = await startServer({ LOG_LEVEL: 'silent' });
+  const proof = await second.client(tenant.api_key).get('/v1/proof');
+  expect(proof.body).toMatchObject({ ok: true, chain: { ok: true } });
 });
 
 test('an event that somebody changes is named by its position', async () => {

@@ -20,6 +20,32 @@ test('an empty ledger is proved', async () => {
     difference_count: 0,
     differences: [],
     halted: false,
+    chain: { ok: true, finding_count: 0, findings: [] },
+  });
+});
+
+test('a proof says whether the log is as it was sealed, and up to which position', async () => {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  await anAccount(api, { code: 'cash', type: 'asset' });
+  await anAccount(api, { code: 'alice' });
+  const { id, position } = await aTransaction(api, { debit: 'cash', credit: 'alice' });
+  expect((await api.get(`/v1/transactions/${id}/receipt`)).status).toBe(200);
+  expect((await api.get('/v1/proof')).body).toMatchObject({
+    ok: true,
+    position,
+    chain: { ok: true, position },
+  });
+  await asSuperuser(
+    z.unknown(),
+    "update log.event set request_id = 'req_other' where tenant_id = $1 and position = $2",
+    [tenant.id, position],
+  );
+  expect((await api.get('/v1/proof')).body).toMatchObject({
+    ok: false,
+    halted: false,
+    difference_count: 0,
+    chain: { ok: false, findings: [{ position, up_to_position: position }] },
   });
 });
 

@@ -58,6 +58,17 @@ export function tamperingsOf({
     return item;
   }
 
+  /** Each of them in its turn, so that none is left to chance. */
+  function inTurn<Item>(items: readonly Item[]): () => Item {
+    let turn = below(items.length);
+    return () => {
+      turn += 1;
+      const item = items[turn % items.length];
+      if (item === undefined) throw new Error('nothing to take turns with');
+      return item;
+    };
+  }
+
   const uuid_columns = ['id', 'subject_id', 'actor_id'];
   const instant_columns = ['occurred_at', 'recorded_at'];
 
@@ -81,10 +92,21 @@ export function tamperingsOf({
   };
   const later = (column: string) => `${column} + interval '1 microsecond'`;
 
+  const nextEventColumn = inTurn([
+    ...uuid_columns,
+    ...instant_columns,
+    'tenant_id',
+    'position',
+    'type',
+    'request_id',
+    'data',
+  ]);
   async function changeEvent(): Promise<Tampering> {
     const position = anyPosition();
-    const column = one([...uuid_columns, ...instant_columns, 'type', 'request_id', 'data']);
+    const column = nextEventColumn();
     let change = later(column);
+    if (column === 'tenant_id') change = 'gen_random_uuid()';
+    if (column === 'position') change = one(['position + 1000000', '-position']);
     if (uuid_columns.includes(column)) change = flipUuid(column);
     if (column === 'type' || column === 'request_id') change = flip(column, 1 + below(10));
     // Of the JSON one byte within a name or value, or one between them.
@@ -98,19 +120,22 @@ export function tamperingsOf({
     return { what: `event.${column} of ${position}`, positions: [position] };
   }
 
+  const nextEntryChange = inTurn([
+    ['amount', 'amount + sign(amount)'],
+    ['amount', 'amount * 10'],
+    ['tenant_id', 'gen_random_uuid()'],
+    ['position', 'position + 1000000'],
+    ['account_id', flipUuid('account_id')],
+    ['layer', "case layer when 'posted' then 'pending' else 'posted' end::ledger.layer"],
+    ['direction', "case direction when 'debit' then 'credit' else 'debit' end::ledger.direction"],
+    ['ordinal', 'ordinal + 7'],
+    ['effective_at', later('effective_at')],
+    ['recorded_at', later('recorded_at')],
+    ['expires_at', "coalesce(expires_at + interval '1 microsecond', '-infinity')"],
+  ] as const);
   async function changeEntry(): Promise<Tampering> {
     const position = await postedPosition();
-    const [column, change] = one([
-      ['amount', 'amount + sign(amount)'],
-      ['amount', 'amount * 10'],
-      ['account_id', flipUuid('account_id')],
-      ['layer', "case layer when 'posted' then 'pending' else 'posted' end::ledger.layer"],
-      ['direction', "case direction when 'debit' then 'credit' else 'debit' end::ledger.direction"],
-      ['ordinal', 'ordinal + 7'],
-      ['effective_at', later('effective_at')],
-      ['recorded_at', later('recorded_at')],
-      ['expires_at', "coalesce(expires_at + interval '1 microsecond', '-infinity')"],
-    ] as const);
+    const [column, change] = nextEntryChange();
     await run(
       `update ledger.entry set ${column} = ${change}
      where tenant_id = $1 and position = $2
@@ -195,26 +220,28 @@ export function tamperingsOf({
     );
   }
 
+  const nextBlockColumn = inTurn([
+    'tenant_id',
+    'root',
+    'previous_hash',
+    'hash',
+    'signature',
+    'key_id',
+    'leaves',
+    'closed_at',
+    'number',
+    'last_position',
+    'first_position',
+  ]);
   async function changeBlock(): Promise<Tampering> {
     const block = one(await storedBlocks());
-    const column = one([
-      'root',
-      'previous_hash',
-      'hash',
-      'signature',
-      'key_id',
-      'leaves',
-      'closed_at',
-      'number',
-      'last_position',
-      'first_position',
-    ]);
-    let change = `set_bit(${column}, ${below(128)}, 1 - get_bit(${column}, 0))`;
+    const column = nextBlockColumn();
+    let change = 'gen_random_uuid()';
     if (['root', 'previous_hash', 'hash', 'signature', 'key_id', 'leaves'].includes(column)) {
       const bit = below(128);
       change = `set_bit(${column}, ${bit}, 1 - get_bit(${column}, ${bit}))`;
     } else if (column === 'closed_at') change = later(column);
-    else change = `${column} + ${one([1_000, 1_000_000])}`;
+    else if (column !== 'tenant_id') change = `${column} + ${one([1_000, 1_000_000])}`;
     await run(`update proofs.block set ${column} = ${change} where tenant_id = $1 and number = $2`, [
       tenant_id,
       block.number,

@@ -143,6 +143,35 @@ test('a transaction that no block covers yet is said to be so, and may be asked 
   expect(answer.body).toMatchObject({ code: 'transaction_not_sealed', status: 409, retryable: true });
 });
 
+test('while blocks are being closed, each answer is of closed ones, and each proof holds', async () => {
+  const { api } = await books();
+  let is_posting = true;
+  async function post() {
+    for (let round = 0; round < 3; round += 1) {
+      const { id } = await aTransaction(api, { debit: 'cash', credit: 'alice' });
+      await receiptOf(api, id);
+    }
+    is_posting = false;
+  }
+  const posting = post();
+  let looks = 0;
+  for (; is_posting || looks === 0; looks += 1) {
+    const { data } = (await api.get('/v1/blocks')).as(ListSchema);
+    for (const [index, block] of data.entries()) {
+      const before = data[index + 1];
+      expect(block.number).toBe((before?.number ?? 0) + 1);
+      expect(block.first_position).toBe((before?.last_position ?? 0) + 1);
+    }
+    if (data.length > 0) {
+      const checkpoint = verifyCheckpoint((await api.get('/v1/checkpoint')).text, trusted);
+      expect(checkpoint.number).toBeGreaterThanOrEqual(data.length);
+    }
+    expect((await api.get('/v1/proof')).body).toMatchObject({ ok: true, chain: { ok: true } });
+  }
+  await posting;
+  expect((await api.get('/v1/blocks')).as(ListSchema).data.length).toBeGreaterThan(2);
+});
+
 test('of an event that somebody deletes nothing is said but that it is missing, however many blocks there are', async () => {
   const { tenant, api } = await books();
   const positions: number[] = [];

@@ -12,7 +12,7 @@ from (
 -- The leaves of the positions after $after up to $up_to, as docs/proofs.md defines them (version 1) and canonical.ts repeats them: the SHA-256
 -- of the event's bytes with its entries', in order, 32 bytes each; zeros for entries without an event. `positions` says whose they are,
 -- and is null when each position has exactly one event.
--- $from_at and $to_at keep the search to some partitions. Reads each row once, some 4 µs an event on one processor. Locks nothing.
+-- $from_at and $to_at keep the search to some partitions. Reads each row once. Locks nothing.
 select
   coalesce(string_agg(coalesce(numbered.leaf, decode(repeat('00', 32), 'hex')), '' order by numbered.number), '') as leaves,
   case

@@ -136,7 +136,7 @@ export function proofsRoutes({ database, logger }: Context, keys: () => SigningK
       description:
         'Recounts every entry: debits equal credits per currency, the log is dense, and each projection of balances equals what its entries come ' +
         'to. At the same time hashes every sealed event with its entries anew and compares with the signed blocks (`chain`). Each says the ' +
-        'position that it was checked at. Takes some 3 seconds for each million entries, while posting goes on. If money does not add ' +
+        'position that it was checked at. Takes up to ten seconds of processor time for each million entries, on two processors at once, while posting goes on. If money does not add ' +
         'up, the postings of the tenant are halted and `halted` is true.',
       tag: 'Proof',
       permission,

@@ -52,6 +52,8 @@ const EnvironmentSchema = z
     LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
     /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */
     RATE_LIMIT_PER_SECOND: z.coerce.number().int().min(0).default(50_000),
+    /** keys or tickets a minute and address that are not valid; 0 means no limit. Valid keys are let in whatever their address */
+    FAILED_LOGINS_PER_MINUTE: z.coerce.number().int().min(0).default(120),
     /** `off` when other processes follow the log: this one then serves requests and streams only */
     CONSUMERS: z.enum(['on', 'off']).default('on'),
     /** `off` when other processes run the jobs; how many run at a time in this one */

@@ -12,7 +12,7 @@ import { maySeeMetrics } from './metrics_access.ts';
 import type { RenderStored } from './mutation.ts';
 import { createOpenApiDocument } from './openapi.ts';
 import { Pipeline } from './pipeline.ts';
-import { RateLimiter } from './rate_limit.ts';
+import { type RateLimit, RateLimiter } from './rate_limit.ts';
 import { type Match, Router } from './router.ts';
 import { EventStreams } from './stream.ts';
 
@@ -23,6 +23,11 @@ export interface AppOptions {
 
 const json = 'application/json';
 
+/** A quota of 0 is no limit. */
+function maybeLimiter(limit: RateLimit): RateLimiter | null {
+  return limit.quota === 0 ? null : new RateLimiter(limit);
+}
+
 export function createApp(context: Context, modules: Module[], options: AppOptions): RequestListener {
   const { config, database, logger, metrics, draining } = context;
   const router = new Router(modules.flatMap((module) => module.routes));
@@ -30,7 +35,18 @@ export function createApp(context: Context, modules: Module[], options: AppOptio
     database,
     logger,
     metrics: new RequestMetrics(metrics),
-    rate_limiter: config.RATE_LIMIT_PER_SECOND === 0 ? null : new RateLimiter(config.RATE_LIMIT_PER_SECOND),
+    rate_limiter: maybeLimiter({
+      name: 'key',
+      quota: config.RATE_LIMIT_PER_SECOND,
+      window_seconds: 1,
+      detail: `A key may send ${config.RATE_LIMIT_PER_SECOND} requests a second`,
+    }),
+    failed_logins: maybeLimiter({
+      name: 'failed-logins',
+      quota: config.FAILED_LOGINS_PER_MINUTE,
+      window_seconds: 60,
+      detail: `An address may send ${config.FAILED_LOGINS_PER_MINUTE} keys a minute that are not valid`,
+    }),
     renderStored: storedRenderer(modules),
     streams: new EventStreams({
       metrics,

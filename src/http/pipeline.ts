@@ -12,7 +12,7 @@ import { parseInput } from './input.ts';
 import type { RequestMetrics } from './metrics.ts';
 import { Mutations, type RenderStored } from './mutation.ts';
 import { problem_content_type, renderProblem, toProblem } from './problem.ts';
-import type { RateLimiter } from './rate_limit.ts';
+import { networkOf, type RateLimiter } from './rate_limit.ts';
 import { recordRequest } from './request_log.ts';
 import type { EventStreams } from './stream.ts';
 
@@ -25,8 +25,10 @@ export interface PipelineOptions {
   database: Database;
   logger: Logger;
   metrics: RequestMetrics;
-  /** null when off */
+  /** of API keys; null when off */
   rate_limiter: RateLimiter | null;
+  /** of addresses whose keys or tickets are none; null when off */
+  failed_logins: RateLimiter | null;
   renderStored: RenderStored;
   streams: EventStreams;
 }
@@ -74,7 +76,8 @@ export class Pipeline {
     params: Record<string, string>,
   ): Promise<Reply> {
     if (this.#in_flight > max_in_flight) throw overloaded();
-    const holder = await authenticate(this.#options.database, presentedKey(exchange.request));
+    const presented = presentedKey(exchange.request);
+    const holder = await this.#login(exchange, presented, authenticate(this.#options.database, presented));
     const principal = this.#admit(exchange, holder, route.permission);
     return route.kind === 'read' || route.kind === 'call'
       ? this.#read(exchange, route, principal, params)
@@ -87,13 +90,31 @@ export class Pipeline {
     if (this.#in_flight > max_in_flight) throw overloaded();
     const presented = presentedKey(exchange.request);
     const ticket = presented === undefined ? presentedTicket(exchange.search) : undefined;
-    const holder =
-      ticket === undefined
-        ? await authenticate(database, presented)
-        : await useTicket(database, ticket, exchange.url);
+    const login =
+      ticket === undefined ? authenticate(database, presented) : useTicket(database, ticket, exchange.url);
+    const holder = await this.#login(exchange, ticket ?? presented, login);
     const principal = this.#admit(exchange, holder, route.permission);
     const input = parseInput(route, exchange, principal, params, no_body);
     await streams.open(exchange, principal, (resume_after) => route.open(input, resume_after));
+  }
+
+  /**
+   * Counts failures only, and after the fact: whoever shares an address with somebody who fails, such as that of a proxy, is let in with a
+   * valid key. A request without a key is no attempt. Errors: those of the login, `rate_limited` in place of `unauthenticated`.
+   */
+  async #login(exchange: Exchange, presented: string | undefined, login: Promise<Holder>): Promise<Holder> {
+    try {
+      return await login;
+    } catch (error) {
+      const { failed_logins } = this.#options;
+      const is_failure =
+        presented !== undefined && error instanceof Problem && error.code === 'unauthenticated';
+      if (is_failure && failed_logins !== null) {
+        const { remoteAddress = 'gone' } = exchange.request.socket;
+        exchange.rate_headers = failed_logins.take(networkOf(remoteAddress), exchange.started_ms);
+      }
+      throw error;
+    }
   }
 
   /** Errors, in order: `rate_limited`, `forbidden`. */

@@ -30,6 +30,7 @@ export function serverEnvironment(): Record<string, string> & { DATABASE_URL: st
     DATABASE_URL: databaseUrl('lattice_app'),
     DATABASE_OWNER_URL: databaseUrl('lattice_owner'),
     RATE_LIMIT_PER_SECOND: '0',
+    FAILED_LOGINS_PER_MINUTE: '0',
     LATTICE_SIGNING_KEYS: signing_keys_path,
     WEBHOOK_SECRET_KEY: Buffer.alloc(32, 'test').toString('base64'),
     OUTBOUND_ALLOW: '127.0.0.1:*',

@@ -7,7 +7,7 @@ import type { Database } from '../db.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { migrate, schemaDifferences } from '../migrate.ts';
 import type { Proof } from '../modules/proofs/index.ts';
-import { createApi, maybeKept } from './api.ts';
+import { type Api, createApi, maybeKept } from './api.ts';
 import { command } from './command.ts';
 import { type Demo, isValid, keep, loadDemoMonth, openDemoTenant, openPlatform } from './demo.ts';
 import { milliseconds, type Output } from './output.ts';
@@ -165,15 +165,19 @@ async function prepare(
   }
   await step(
     'Proof',
-    () => readProof(createApi(url, demo.api_key), AbortSignal.timeout(proof_patience_ms)).catch(slowProof),
+    () => maybeProof(createApi(url, demo.api_key)),
     (proof) => (proof === null ? 'still counting: npm run lattice -- verify' : proofSummary(proof)),
   );
   return { platform_key, demo };
 }
 
-function slowProof(error: unknown): Proof | null {
-  if (error instanceof Error && error.name === 'TimeoutError') return null;
-  throw error;
+/** Null when it takes longer than somebody who waits for a start should. */
+async function maybeProof(api: Api): Promise<Proof | null> {
+  const patience = AbortSignal.timeout(proof_patience_ms);
+  return readProof(api, patience).catch((error: unknown) => {
+    if (patience.aborted) return null;
+    throw error;
+  });
 }
 
 /** demo.json is written when the demo is complete; its key is void when the database was begun anew. */

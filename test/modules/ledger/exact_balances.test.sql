@@ -14,3 +14,9 @@ from ledger.find_current_balances($tenant_id, '', chr(127), $now) balance;
 select string_agg(concat_ws(' ', question.number, balance.posted_debits, balance.posted_credits, balance.pending_debits, balance.pending_credits), ', ' order by question.number) as sums
 from jsonb_to_recordset($questions::jsonb) as question(number integer, account_id uuid, position bigint, known_at timestamptz, as_of timestamptz)
 cross join lateral ledger.balance_at($tenant_id, question.account_id, question.position, question.known_at, question.as_of) balance;
+
+-- name: posted_read
+select string_agg(concat_ws(' ', question.number, balance.posted_debits, balance.posted_credits), ', ' order by question.number) as sums
+from jsonb_to_recordset($questions::jsonb) as question(number integer, account_id uuid, position bigint, known_at timestamptz, as_of timestamptz)
+cross join lateral ledger.posted_at($tenant_id, question.position, question.known_at, question.as_of) balance
+where balance.account_id = question.account_id;

@@ -290,7 +290,9 @@ function translate(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof Problem) return error;
   if (error instanceof pg.DatabaseError) {
     if (error.constraint !== undefined && is_problem_code(error.constraint)) {
-      const problem = new Problem(error.constraint, problems[error.constraint].title);
+      const { title, pointer } = problems[error.constraint];
+      const errors = pointer === undefined ? [] : [{ pointer, code: error.constraint, detail: title }];
+      const problem = new Problem(error.constraint, title, errors.length === 0 ? {} : { errors });
       problem.cause = error;
       return problem;
     }

@@ -5,6 +5,8 @@ interface ProblemKind {
   status: number;
   title: string;
   retryable?: true;
+  /** of the field that is at fault when a constraint of this name is violated */
+  pointer?: string;
 }
 
 const catalogue = {
@@ -27,7 +29,11 @@ const catalogue = {
   body_too_large: { status: 413, title: 'The body is too large' },
   bulk_too_large: { status: 413, title: 'A bulk request has at most 10,000 items' },
   unsupported_media_type: { status: 415, title: 'The body is not of a documented media type' },
-  rate_limited: { status: 429, title: 'Too many requests for this API key', retryable: true },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests for this API key, or too many failed logins from this address',
+    retryable: true,
+  },
   internal_error: { status: 500, title: 'Something failed on our side', retryable: true },
   overloaded: { status: 503, title: 'More requests are waiting than can be served', retryable: true },
   unavailable: { status: 503, title: 'The database cannot serve the request now', retryable: true },
@@ -38,7 +44,7 @@ const catalogue = {
   tenant_suspended: { status: 403, title: 'The tenant is suspended' },
   tenant_not_active: { status: 409, title: 'The tenant is not active' },
   tenant_not_suspended: { status: 409, title: 'The tenant is not suspended' },
-  tenant_slug_taken: { status: 409, title: 'Another tenant has this slug' },
+  tenant_slug_taken: { status: 409, title: 'Another tenant has this slug', pointer: '#/slug' },
   key_revoked: { status: 409, title: 'The API key is already revoked' },
   key_expired: { status: 409, title: 'The API key has expired' },
   last_owner_key: { status: 409, title: 'A tenant keeps at least one owner key' },
@@ -58,7 +64,7 @@ const catalogue = {
   webhook_not_disabled: { status: 409, title: 'The webhook endpoint is not disabled' },
   replay_too_long: { status: 422, title: 'A replay has at most 50,000 positions' },
   // Accounts
-  account_code_taken: { status: 409, title: 'Another account has this code' },
+  account_code_taken: { status: 409, title: 'Another account has this code', pointer: '#/code' },
   account_not_open: { status: 409, title: 'The account is not open' },
   account_not_closed: { status: 409, title: 'The account is not closed' },
   currency_unknown: { status: 422, title: 'The currency is neither ISO 4217 nor registered by the tenant' },

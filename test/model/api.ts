@@ -154,7 +154,8 @@ export class ReferenceApi {
     const tried_keys = new Map(this.#item_keys);
     const items: ItemOutcome[] = [];
     for (const [index, item] of transactions.entries()) {
-      const outcome = this.#decideItem(tried, tried_keys, item, now, arrived);
+      const tried_item = this.#decideItem(tried, tried_keys, item, now, arrived);
+      const outcome = atomic ? this.#refusedBefore(tried_item) : tried_item;
       if (outcome.kind === 'refused' && atomic) {
         return { kind: 'refused', refusal: ofItem(outcome.refusal, index) };
       }
@@ -163,8 +164,8 @@ export class ReferenceApi {
         recordIn(tried, outcome.effect, receipt);
       }
       const key = itemKey(item);
-      if (key !== null && outcome.kind !== 'replayed') {
-        const refused = outcome.kind === 'refused' ? outcome.refusal : null;
+      const refused = outcome.kind === 'refused' ? outcome.refusal : null;
+      if (key !== null && outcome.kind !== 'replayed' && (refused === null || isKept(refused))) {
         tried_keys.set(key, { fingerprint: JSON.stringify(item), refusal: refused });
       }
       items.push(outcome);
@@ -183,6 +184,13 @@ export class ReferenceApi {
       if (atomic && 'refused' in shape) pointers.push(...pointersOf(ofItem(shape.refused, index)));
     }
     return pointers.length === 0 ? null : refusal(400, 'invalid_request', null, { pointers });
+  }
+
+  /** To a group, an item that was refused under its key is refused again. */
+  #refusedBefore(outcome: ItemOutcome): ItemOutcome {
+    if (outcome.kind !== 'replayed') return outcome;
+    const refused = this.#item_keys.get(outcome.key)?.refusal ?? null;
+    return refused === null ? outcome : { kind: 'refused', refusal: refused };
   }
 
   #decideItem(

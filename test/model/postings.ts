@@ -240,12 +240,7 @@ function effectOn(ledger: ReferenceLedger, account: Account, posting: Posting) {
 function capturedEntries(ledger: ReferenceLedger, hold: Transaction, body: CaptureBody): Decision<Entry[]> {
   const remaining = ledger.remaining(hold.id);
   if (body.amount !== undefined) {
-    const amount = BigInt(body.amount);
-    if (!isPair(hold)) return { refused: refusal(422, 'entries_required', '#/amount') };
-    if (remaining.some((entry) => entry.amount < amount)) {
-      return { refused: refusal(422, 'capture_exceeds_hold', '#/amount') };
-    }
-    return { accepted: hold.entries.map((entry) => ({ ...entry, amount })) };
+    return takenAmount(ledger, remaining, isPair(hold), BigInt(body.amount), 'capture_exceeds_hold');
   }
   if (body.entries === undefined) return { accepted: remaining };
   const left = pooled(remaining);
@@ -274,15 +269,28 @@ function reversedEntries(
   // Lines of the same account and side are one line
   const lines = [...pooled(transaction.entries).values()];
   const turned = lines.map((entry) => ({ ...entry, direction: opposite(entry.direction) }));
-  if (!isPair(transaction)) {
-    return body.amount === undefined
-      ? { accepted: turned }
-      : { refused: refusal(422, 'entries_required', '#/amount') };
+  const whole = isPair(transaction) ? turned.map((entry) => ({ ...entry, amount: left })) : turned;
+  if (body.amount === undefined) return { accepted: whole };
+  const amount = BigInt(body.amount);
+  return takenAmount(ledger, whole, isPair(transaction), amount, 'reversal_exceeds_transaction');
+}
+
+/** An amount means something where it is all that is left in one currency, or a part of one debit and one credit. */
+function takenAmount(
+  ledger: ReferenceLedger,
+  left: Entry[],
+  is_pair: boolean,
+  amount: bigint,
+  exceeds: string,
+): Decision<Entry[]> {
+  const currencies = new Set(left.map((entry) => ledger.knownAccount(entry.account_id).currency));
+  if (currencies.size === 1) {
+    const debits = total(left.flatMap((entry) => (entry.direction === 'debit' ? [entry.amount] : [])));
+    if (amount > debits) return { refused: refusal(422, exceeds, '#/amount') };
+    if (amount === debits) return { accepted: left };
+    if (is_pair) return { accepted: left.map((entry) => ({ ...entry, amount })) };
   }
-  const amount = body.amount === undefined ? left : BigInt(body.amount);
-  return amount > left
-    ? { refused: refusal(422, 'reversal_exceeds_transaction', '#/amount') }
-    : { accepted: turned.map((entry) => ({ ...entry, amount })) };
+  return { refused: refusal(422, 'entries_required', '#/amount') };
 }
 
 function isPending(ledger: ReferenceLedger, transaction: Transaction, now: bigint): boolean {

@@ -1,6 +1,7 @@
 -- Decides a batch command by command, in order, under the tenant's lock; writes nothing. See ledger.post_transactions for the arrays.
 -- Precedence: key_reused, replayed or refused_before (the key's answer is a refusal), target_changed, reference_taken, insufficient_funds, limit_exceeded. An effect that does not
--- worsen its account is never refused. The caller guarantees that keys, references and targets are distinct within the batch.
+-- worsen its account is never refused. A reference is taken by a command that is posted before it in the batch, too. The caller guarantees
+-- that keys are distinct within the batch, and that targets are, or are numbered one after the other.
 create or replace function ledger.decide_transactions(
   p_tenant_id uuid,
   p_head bigint,
@@ -40,6 +41,8 @@ declare
   v_effect_count integer := coalesce(cardinality(p_effect_commands), 0);
   v_first_effect integer;
   v_limited integer;
+  -- by the first command with a reference: the one that was posted with it
+  v_referents integer[];
   v_command record;
 begin
   positions := array_fill(null::bigint, array[v_count]);
@@ -47,6 +50,7 @@ begin
   account_ids := array_fill(null::uuid, array[v_count]);
   balances := array_fill(null::numeric, array[v_count]);
   transaction_ids := array_fill(null::uuid, array[v_count]);
+  v_referents := array_fill(null::integer, array[v_count]);
 
   if p_limited_ids is not null then
     select array_agg(normal.posted - normal.held_out order by limited.number), array_agg(normal.posted order by limited.number)
@@ -65,6 +69,7 @@ begin
     select command.number, command.type, stored.request_hash as stored_request_hash, stored.status as stored_status,
       command.request_hash,
       taken.transaction_id as taken_by,
+      case when command.reference_hash is not null then min(command.number) over (partition by command.reference_hash) end as referent,
       coalesce(command.target_expires_at <= p_now, false) or exists (
         select
         from ledger.transaction_link link
@@ -108,9 +113,9 @@ begin
       outcomes[v_command.number] := 'target_changed';
       continue;
     end if;
-    if v_command.taken_by is not null then
+    if v_command.taken_by is not null or v_referents[v_command.referent] is not null then
       outcomes[v_command.number] := 'reference_taken';
-      transaction_ids[v_command.number] := v_command.taken_by;
+      transaction_ids[v_command.number] := coalesce(v_command.taken_by, p_subject_ids[v_referents[v_command.referent]]);
       continue;
     end if;
 
@@ -143,6 +148,9 @@ begin
     v_next := v_next + 1;
     positions[v_command.number] := v_next;
     outcomes[v_command.number] := 'posted';
+    if v_command.referent is not null then
+      v_referents[v_command.referent] := v_command.number;
+    end if;
   end loop;
 end;
 $$;

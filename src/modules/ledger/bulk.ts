@@ -11,7 +11,7 @@ import { type BulkItem, bulkItemSchema, max_bulk_items } from './transaction_sch
 import type { StoredAnswer, TransactionReader } from './transactions.ts';
 
 /** An item as asked for: a command, or what is wrong with it. */
-type Item = { command: Command } | { problem: Problem; key_hash: string };
+type Item = { command: Command; has_own_key: boolean } | { problem: Problem; key_hash: string };
 
 const MarkSchema = z.object({ request_id: z.string() });
 
@@ -42,8 +42,10 @@ export async function postBulk(
     return replayBulk(transactions, bulk, stored);
   }
   const items = readItems(bulk, bulk.principal.request_id);
-  checkDistinctKeys(items);
-  return bulk.atomic ? postAtomic(poster, bulk, items) : postEach(poster, bulk, items);
+  checkDistinctKeys(items, key_hash);
+  // What is decided as a group looks at its keys first: an item that was answered before neither needs its target nor changes it again.
+  const known = bulk.atomic || bulk.dry_run ? await withKnownAnswers(transactions, tenant_id, items) : items;
+  return bulk.atomic ? postAtomic(poster, bulk, known) : postEach(poster, bulk, known);
 }
 
 async function postAtomic(poster: Poster, bulk: BulkRequest, items: Item[]): Promise<Reply> {
@@ -156,7 +158,7 @@ function readItems(bulk: BulkRequest, request_id: string): Item[] {
       };
       if (command.order.kind === 'reversal' && command.order.request.force === true)
         checkForce(bulk.principal);
-      return { command };
+      return { command, has_own_key: own_key !== undefined };
     } catch (error) {
       if (error instanceof Problem) return { problem: error, key_hash };
       throw error;
@@ -200,17 +202,43 @@ function orderOf(item: BulkItem): Order {
   return { kind: 'post', request };
 }
 
-/** A key that two items share says nothing about either. */
-function checkDistinctKeys(items: Item[]): void {
-  const seen = new Map<string, number>();
+/** Items whose own keys have an answer, as that answer. */
+async function withKnownAnswers(
+  transactions: TransactionReader,
+  tenant_id: string,
+  items: Item[],
+): Promise<Item[]> {
+  const key_hashes = items.flatMap((item) =>
+    'command' in item && item.has_own_key ? [itemKeyHash(item)] : [],
+  );
+  if (key_hashes.length === 0) return items;
+  const answers = await transactions.answers(tenant_id, key_hashes);
+  return items.map((item) => {
+    const answer = 'command' in item ? answers.get(itemKeyHash(item)) : undefined;
+    if (answer === undefined || !('command' in item)) return item;
+    const { origin } = item.command;
+    const { status, body } =
+      answer.request_hash === origin.request_hash
+        ? answer
+        : {
+            status: 422,
+            body: JSON.stringify(problemDocument(keyReused(), origin.instance, origin.request_id)),
+          };
+    return { ...item, command: { origin, order: { kind: 'answer', status, body } } };
+  });
+}
+
+/** A key that two items share, or an item and the request, says nothing about either. */
+function checkDistinctKeys(items: Item[], request_key_hash: string): void {
+  const seen = new Map([[request_key_hash, 'the request']]);
   items.forEach((item, index) => {
     const earlier = seen.get(itemKeyHash(item));
     if (earlier !== undefined) {
-      const detail = `items ${earlier} and ${index} have the same idempotency_key`;
+      const detail = `${earlier} and item ${index} have the same idempotency_key`;
       const pointer = `#/transactions/${index}/idempotency_key`;
       throw new Problem('invalid_request', detail, { errors: [{ pointer, code: 'not_unique', detail }] });
     }
-    seen.set(itemKeyHash(item), index);
+    seen.set(itemKeyHash(item), `item ${index}`);
   });
 }
 

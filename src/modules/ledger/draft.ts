@@ -123,8 +123,10 @@ export function checkAccounts(entries: DraftEntry[]): void {
   });
   for (const [currency, { debits }] of totals(entries)) {
     if (fitsAmount(debits)) continue;
-    throw new Problem('amount_too_large', `The debits in ${currency} have more than 38 digits`, {
+    const detail = `The debits in ${currency} have more than 38 digits`;
+    throw new Problem('amount_too_large', detail, {
       extras: { currency },
+      errors: [{ pointer: '#/entries', code: 'amount_too_large', detail }],
     });
   }
 }

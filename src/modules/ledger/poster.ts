@@ -299,10 +299,10 @@ export class Poster {
           culprit === 0
             ? null
             : await postBatch(this.#database, this.#balances, { ...before, atomic, dry_run: true });
-        if (result?.state === 'accounts_stale') {
-          await this.#accounts.refresh(tenant_id);
-          continue;
-        }
+        await this.#accounts.refresh(tenant_id);
+        const is_stale = this.#accounts.position(tenant_id) > accounts_position;
+        // What the steps were prepared on has changed, so that another one may be the culprit.
+        if (is_stale || result?.outcomes?.includes('target_changed')) continue;
         answerUnits(units, refusedOutcomes(steps, result));
         return [];
       }

@@ -1,6 +1,6 @@
 // A command becomes a draft, an answer that needs no posting, or a refusal: what the process can decide before it asks the database.
 import type { Database } from '../../db.ts';
-import { Problem, problemDocument } from '../../errors.ts';
+import { Problem, problemDocument, readProblem } from '../../errors.ts';
 import { encodeId, newUuid } from '../../id.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { BatchCommand } from './batch_arrays.ts';
@@ -32,10 +32,14 @@ function prepareStep(
   resolve: Resolve,
   targets: Map<string, StoredTransaction>,
   now: string | null,
+  is_group: boolean,
 ): Step {
   const { order, origin } = command;
   const step = { command, draft: null, answer: null, problem: null, rejection: null };
-  if (order.kind === 'answer') return { ...step, answer: { status: order.status, body: order.body } };
+  if (order.kind === 'answer') {
+    const problem = is_group && order.status >= 400 ? readProblem(order.body) : null;
+    return { ...step, answer: { status: order.status, body: order.body }, problem };
+  }
   try {
     const draft = draftOrder(order, resolve, targets, encodeId('key', origin.actor_id), now);
     return { ...step, draft, answer: draft.answer === null ? null : { status: 200, body: draft.answer } };
@@ -133,7 +137,7 @@ export async function prepareSteps(
   await accounts.load(tenant_id, references);
   const resolve: Resolve = (reference) => accounts.resolve(tenant_id, reference);
   const steps = commands.map((command) => {
-    const step = prepareStep(command, resolve, targets, now);
+    const step = prepareStep(command, resolve, targets, now, is_group);
     // Within a group a later command sees what an earlier one does to their common target.
     if (is_group && step.draft !== null) advanceTarget(targets, step.draft);
     return step;

@@ -80,6 +80,7 @@ describe('opening', () => {
     expect((await api.post('/v1/accounts', alice)).body).toMatchObject({
       code: 'account_code_taken',
       status: 409,
+      errors: [{ pointer: '#/code', code: 'account_code_taken' }],
     });
     expect((await other.post('/v1/accounts', alice)).status).toBe(201);
   });

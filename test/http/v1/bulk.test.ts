@@ -101,6 +101,90 @@ describe('atomic', () => {
     expect(outcomes(taken.as(ResultsSchema))).toEqual([201, 201, 200]);
     expect(await posted(api)).toBe('50');
   });
+
+  test('a reference that two items have is taken by the first of them, whatever is wrong behind', async () => {
+    const api = await books();
+    const item = (more: object = {}) => ({ ...move('cash', 'alice', '10'), reference: 'r', ...more });
+    const missing = { void_of: 'txn_01h455vb4pex5vsknk084sn02q' };
+    const groups = [
+      [item(), item()],
+      [item(), item(), missing],
+    ];
+    for (const transactions of groups) {
+      const refused = await api.post(path, { atomic: true, transactions });
+      expect(refused.status).toBe(409);
+      expect(refused.body).toMatchObject({
+        code: 'reference_taken',
+        index: 1,
+        errors: [{ pointer: '#/transactions/1/reference' }],
+      });
+    }
+    const dry = await api.post(`${path}?dry_run=true`, { atomic: false, transactions: [item(), item()] });
+    expect(outcomes(dry.as(ResultsSchema))).toEqual([201, 'reference_taken']);
+    // A reference that was refused for another reason is free for the next one.
+    const spent = { ...move('alice', 'cash', '99'), reference: 'r' };
+    const again = await api.post(`${path}?dry_run=true`, { atomic: false, transactions: [spent, item()] });
+    expect(outcomes(again.as(ResultsSchema))).toEqual(['insufficient_funds', 201]);
+    expect(await posted(api)).toBe('0');
+  });
+
+  test('an item that was answered under its own key is answered so in a group, and changes nothing again', async () => {
+    const api = await books();
+    await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '100' });
+    const hold = (
+      await api.post('/v1/transactions', { ...move('alice', 'cash', '60'), status: 'pending' })
+    ).as(z.looseObject({ id: z.string() }));
+    const capture = (amount: string, key: string) => ({
+      capture_of: hold.id,
+      amount,
+      idempotency_key: key,
+    });
+    const first = await api.post(path, { atomic: true, transactions: [capture('20', 'a')] });
+    const second = await api.post(path, {
+      atomic: true,
+      transactions: [capture('20', 'a'), capture('40', 'b')],
+    });
+    expect(outcomes(second.as(ResultsSchema))).toEqual([201, 201]);
+    expect(second.as(ResultsSchema).results[0]).toEqual(first.as(ResultsSchema).results[0]);
+    // The hold is used up: only the key can answer.
+    const third = await api.post(path, {
+      atomic: true,
+      transactions: [capture('40', 'b'), move('cash', 'alice', '1')],
+    });
+    expect(outcomes(third.as(ResultsSchema))).toEqual([201, 201]);
+    expect(await posted(api)).toBe('41');
+    const other = await api.post(path, { atomic: true, transactions: [capture('41', 'b')] });
+    expect(other.body).toMatchObject({ status: 422, code: 'idempotency_key_reused', index: 0 });
+  });
+
+  test("an item that has the request's own key is refused before anything is done", async () => {
+    const api = await books();
+    for (const atomic of [true, false]) {
+      const transactions = [
+        move('cash', 'alice', '1'),
+        { ...move('cash', 'alice', '1'), idempotency_key: 'k' },
+      ];
+      const refused = await api.post(path, { atomic, transactions }, { key: 'k' });
+      expect(refused.body).toMatchObject({
+        status: 400,
+        code: 'invalid_request',
+        errors: [{ pointer: '#/transactions/1/idempotency_key', code: 'not_unique' }],
+      });
+    }
+    expect(await posted(api)).toBe('0');
+  });
+
+  test('a group is judged by accounts as they are, not as this process last saw them', async () => {
+    const api = await books();
+    const other = await startServer();
+    const both = other.client(api.api_key);
+    await aTransaction(both, { debit: 'cash', credit: 'alice', amount: '1' });
+    await api.post('/v1/accounts/alice/closure');
+    const transactions = [move('cash', 'alice', '1')];
+    expect((await both.post(path, { atomic: true, transactions })).status).toBe(422);
+    await api.post('/v1/accounts/alice/reopening');
+    expect((await both.post(path, { atomic: true, transactions })).status).toBe(201);
+  });
 });
 
 describe('each on its own', () => {

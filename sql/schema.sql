@@ -452,6 +452,12 @@ create function ledger.post_transactions(p_tenant_id uuid, p_accounts_position b
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.post_transactions to lattice_app;
 
+create function ledger.posted_at(p_tenant_id uuid, p_position bigint, p_known_at timestamp with time zone, p_as_of timestamp with time zone)
+  returns TABLE(account_id uuid, posted_debits numeric, posted_credits numeric)
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function ledger.posted_at to lattice_app;
+grant execute on function ledger.posted_at to lattice_read;
+
 create function ledger.posting_head(p_tenant_id uuid, OUT "position" bigint, OUT recorded_at timestamp with time zone, OUT accounts_position bigint, OUT halted boolean)
   returns record
   language plpgsql volatile set search_path=pg_catalog;

@@ -10,9 +10,9 @@ import type { Config } from '../config.ts';
 import { Database, queries } from '../db.ts';
 import { createLogger } from '../log.ts';
 import { schemaDifferences } from '../migrate.ts';
+import { partitions_ahead_min, partitionsAhead } from '../modules/log/index.ts';
 import { command } from './command.ts';
 import { findSession, type Postgres, sessionRefusal, withPostgres } from './postgres.ts';
-import { partitions_ahead_min, partitionsAhead } from './upkeep.ts';
 
 const sql = queries(import.meta.url, 'wall_try', 'settings_find', 'clock_read');
 

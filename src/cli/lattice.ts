@@ -5,6 +5,8 @@ import { type Command, helpText, parseInput, UsageError, usageLine } from './com
 import { consumersListCommand } from './consumers_list.ts';
 import { consumersResumeCommand } from './consumers_resume.ts';
 import { doctorCommand } from './doctor.ts';
+import { jobsListCommand } from './jobs_list.ts';
+import { jobsDismissCommand, jobsRetryCommand } from './jobs_settle.ts';
 import { keyCreateCommand } from './key_create.ts';
 import { keyRevokeCommand } from './key_revoke.ts';
 import { loadCommand } from './load.ts';
@@ -27,6 +29,9 @@ const commands: Command[] = [
   loadCommand,
   consumersListCommand,
   consumersResumeCommand,
+  jobsListCommand,
+  jobsRetryCommand,
+  jobsDismissCommand,
 ];
 
 const width = Math.max(...commands.map(({ name }) => name.length));

@@ -8,7 +8,6 @@ import { closeUnusedConnections, createHttpServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import { schemaDifferences } from '../migrate.ts';
 import { createModules } from '../modules.ts';
-import { startUpkeep } from './upkeep.ts';
 
 /** No request takes longer; what is still open then is cut. */
 const drain_timeout_ms = 30_000;
@@ -40,7 +39,6 @@ export async function openServer(config: Config, app_url: string, logger: Logger
   const modules = createModules(context);
   const app = createApp(context, modules, { schemaDifferences: () => schemaDifferences(app_url) });
   for (const module of modules) await module.start?.();
-  const stopUpkeep = startUpkeep(database, logger, context.metrics);
   const listening: Server[] = [];
   const open = async (host: string, port: number) => {
     const server = createHttpServer(app);
@@ -61,7 +59,7 @@ export async function openServer(config: Config, app_url: string, logger: Logger
     },
     close: async () => {
       draining.abort();
-      await Promise.all([...listening.map(drain), stopUpkeep()]);
+      await Promise.all(listening.map(drain));
       for (const module of modules.toReversed()) await module.stop?.();
       await database.end();
     },

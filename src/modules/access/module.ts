@@ -3,7 +3,7 @@ import type { Streams } from '../log/index.ts';
 import { events } from './events.ts';
 import { KeyWatch } from './key_watch.ts';
 import { accessRoutes } from './routes.ts';
-import { streamTicketRoute } from './stream_tickets.ts';
+import { prune_stream_tickets, streamTicketRoute } from './stream_tickets.ts';
 
 /** `streamPaths` are the templates of all streams' paths, once they are all there. */
 export function accessModule(
@@ -16,7 +16,7 @@ export function accessModule(
     name: 'access',
     routes: [...accessRoutes(database), streamTicketRoute(streamPaths)],
     events,
-    jobs: [],
+    jobs: [prune_stream_tickets],
     watchKey: (holder, onEnd) => watch.watch(holder, onEnd),
     start: async () => watch.start(),
     stop: async () => watch.stop(),

@@ -6,6 +6,7 @@ import { type Database, queries, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { encodeId, maybeDecodeId } from '../../id.ts';
 import { InstantSchema } from '../../instant.ts';
+import { job } from '../../job.ts';
 import { type Route, writeRoute } from '../../route.ts';
 import { newSecret } from './api_key.ts';
 import { checkKey, type Holder, unauthenticated } from './authentication.ts';
@@ -61,6 +62,18 @@ async function createTicket(tx: Tx, path: string): Promise<z.infer<typeof Ticket
   const ticket = `st_${encodeId('tenant', tenant_id).slice('ten_'.length)}_${secret}`;
   return { ticket, url: `${path}${path.includes('?') ? '&' : '?'}ticket=${ticket}`, expires_at };
 }
+
+export const prune_stream_tickets = job({
+  name: 'access.prune_stream_tickets',
+  description: 'Clears away the tickets for streams that nobody has used in time',
+  payload: z.strictObject({}),
+  schedule: { of: 'tenant', cron: '40 3 * * *', time_zone: 'UTC' },
+  async run({ database, actor }) {
+    await database.transaction(actor, (tx) =>
+      tx.run(sql.stream_ticket_delete_expired, { tenant_id: actor.tenant_id }),
+    );
+  },
+});
 
 /**
  * Uses a ticket up and answers who holds the key that asked for it.

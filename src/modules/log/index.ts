@@ -21,5 +21,6 @@ export { no_filter } from './filter.ts';
 export type { TouchedAccount } from './frame.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';
 export { logModule } from './module.ts';
+export { partitions_ahead_min, partitionsAhead } from './partitions.ts';
 export { Streams } from './streams.ts';
 export type { TopicSource } from './topics.ts';

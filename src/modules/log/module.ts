@@ -3,6 +3,7 @@ import { consumer_events } from './consumer_events.ts';
 import { ConsumerMetrics } from './consumer_metrics.ts';
 import { consumerRoutes } from './consumer_routes.ts';
 import { eventStreamRoute } from './event_stream.ts';
+import { make_partitions, showPartitionsAhead } from './partitions.ts';
 import { createRoutes } from './routes.ts';
 import { ConsumerRunner, usual_retries } from './runner.ts';
 import type { LogOptions, Streams } from './streams.ts';
@@ -10,6 +11,7 @@ import type { LogOptions, Streams } from './streams.ts';
 export function logModule(context: Context, options: LogOptions, streams: Streams): Module {
   const { config, database, logger, metrics } = context;
   const { kinds, consumers, accountPositions, listTenants } = options;
+  showPartitionsAhead(database, logger, metrics);
   let runner: ConsumerRunner | null = null;
   return {
     name: 'log',
@@ -19,7 +21,7 @@ export function logModule(context: Context, options: LogOptions, streams: Stream
       ...consumerRoutes(database, consumers),
     ],
     events: consumer_events,
-    jobs: [],
+    jobs: [make_partitions],
     async start() {
       streams.start();
       if (config.CONSUMERS === 'off') return;

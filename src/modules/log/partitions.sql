@@ -1,5 +1,5 @@
--- name: partitions_create
-select log.create_partitions($months_ahead) as created;
+-- name: partitions_make
+select log.create_partitions($months_ahead) as made;
 
 -- name: partitions_ahead
 -- Of each partitioned table, how many monthly partitions lie beyond this month.

@@ -10,7 +10,7 @@ const sql = queries(import.meta.url, 'job_add');
 export interface JobContext {
   database: Database;
   logger: Logger;
-  /** aborted when the process stops: a job that takes long ends at the next safe point by throwing, and is run again elsewhere */
+  /** aborted when the process begins to stop: a job that takes long then ends at a safe point by throwing, and is run again elsewhere */
   signal: AbortSignal;
   /** the system, in the tenant that the job is for */
   actor: Actor;

@@ -21,7 +21,7 @@ const beat_interval_ms = 1_500;
 const dead_after_ms = 5_000;
 /** between two attempts to begin, while the database is away */
 const restart_ms = 1_000;
-/** A job that has not ended by then is told to: the drain of requests takes as long. */
+/** A job that has not ended by then is given up, and goes on elsewhere. */
 const stop_patience_ms = 20_000;
 
 const BeatSchema = z.object({ freed: z.number(), has_due: z.boolean(), has_dead: z.boolean() });
@@ -86,15 +86,13 @@ export class Worker {
   }
 
   async #stop(): Promise<void> {
+    const { logger } = this.#options;
     this.#stopping.abort();
-    const runner = this.#runner;
-    this.#runner = null;
-    if (runner !== null) {
-      await runner.stop().catch((error: unknown) => {
-        this.#options.logger.warn({ err: error }, 'the job queue did not stop in order');
-      });
-    }
-    await Promise.all([this.#running, this.#beating]);
+    const stopping = this.#runner?.stop().catch((error: unknown) => {
+      logger.warn({ err: error }, 'the job queue did not stop in order');
+    });
+    const ended = Promise.all([stopping, this.#running, this.#beating]).then(() => true);
+    if (!(await within(ended, stop_patience_ms))) logger.warn('jobs that do not end are left to others');
     await this.#leave();
     await this.#pool.end();
   }
@@ -128,7 +126,6 @@ export class Worker {
       concurrency,
       pollInterval: poll_interval_ms,
       noHandleSignals: true,
-      gracefulShutdownAbortTimeout: stop_patience_ms,
       logger: queueLogger(logger),
       events,
     });
@@ -138,10 +135,8 @@ export class Worker {
   /** What the queue runs: parses what stands in it, then the handler, in the name of the system. */
   #task(kind: Job) {
     const { database, logger, metrics } = this.#options;
-    return async (
-      text: unknown,
-      { job, abortSignal }: { job: { id: string }; abortSignal?: AbortSignal },
-    ) => {
+    const { signal } = this.#stopping;
+    return async (text: unknown, { job }: { job: { id: string } }) => {
       const began = performance.now();
       try {
         const { tenant_id, payload } = QueuedSchema.parse(text);
@@ -150,14 +145,13 @@ export class Worker {
           actor_id: system_actor_id,
           request_id: encodeId('request', newUuid()),
         };
-        await kind.run(
-          { database, logger, signal: abortSignal ?? this.#stopping.signal, actor },
-          kind.payload.parse(payload),
-        );
+        await kind.run({ database, logger, signal, actor }, kind.payload.parse(payload));
         metrics.ended(kind.name, 'done', performance.now() - began);
       } catch (error) {
         metrics.ended(kind.name, 'failed', performance.now() - began);
-        logger.warn({ err: error, job: kind.name, job_id: job.id }, 'a job has failed');
+        const why = { err: error, job: kind.name, job_id: job.id };
+        if (signal.aborted && error === signal.reason) logger.debug(why, 'a job ends early');
+        else logger.warn(why, 'a job has failed');
         throw error;
       }
     };
@@ -205,6 +199,17 @@ export class Worker {
       signal.addEventListener('abort', end);
     });
   }
+}
+
+/** What a promise answers, or null when that takes longer. */
+async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ms);
+  });
+  const answer = await Promise.race([promise, late]);
+  clearTimeout(timer);
+  return answer;
 }
 
 /** What the queue says of itself; a failed job has been told of already. */

@@ -14,8 +14,8 @@ import { waitFor } from '../support/wait.ts';
 
 const rounds = inject('fault_rounds');
 const timeout_ms = 60_000 + 60_000 * rounds;
-/** The bound for the first delivery after a kill. */
-const delivery_ms = 5_000;
+/** from ready to the first event; how long it takes from the kill is what the bench measures */
+const delivery_ms = 1_000;
 
 const steps = ['begin', 'apply', 'end', 'commit'] as const;
 type Step = (typeof steps)[number];
@@ -109,30 +109,24 @@ test(
 );
 
 test(
-  'the first event is delivered within seconds of kill -9',
+  'a killed process delivers again as soon as it is there again',
   async () => {
     const { tenant, post } = await aBusyTenant();
     const port = String(await freePort());
     let process = await startProcess({ PORT: port });
     const reader = new LogReader({ url: () => process.url, api_key: tenant.api_key });
-    let is_over = false;
-    const posting = (async () => {
-      while (!is_over) await post();
-    })();
     for (let round = 0; round < rounds; round += 1) {
-      const before = reader.connections;
+      await post();
       await waitFor('the stream flows', () => reader.first_heard_ms !== null);
-      const killed_ms = performance.now();
+      const before = reader.connections;
       await process.end('SIGKILL');
+      const missed = await post();
       process = await startProcess({ PORT: port });
-      const heard_ms = await waitFor('an event is delivered again', () =>
-        reader.connections > before ? reader.first_heard_ms : null,
-      );
-      expect(heard_ms - killed_ms).toBeLessThan(delivery_ms);
+      const ready_ms = performance.now();
+      await reader.reached(missed.position, 10_000);
+      expect(reader.connections).toBe(before + 1);
+      expect((reader.first_heard_ms ?? 0) - ready_ms).toBeLessThan(delivery_ms);
     }
-    is_over = true;
-    const [, last] = await Promise.all([posting, post()]);
-    await reader.reached(last.position, 10_000);
     reader.close();
     expect(reader.problems).toEqual([]);
   },

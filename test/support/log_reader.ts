@@ -17,6 +17,8 @@ export interface LogReaderOptions {
   api_key: string;
   /** begins after this position */
   after?: number;
+  /** Takes nothing until `resume`. */
+  is_paused?: boolean;
   /** Called when bytes have come; the socket may be cut then. */
   onBytes?: (reader: LogReader) => void;
 }
@@ -27,6 +29,7 @@ export class LogReader {
   #rest: Buffer = Buffer.alloc(0);
   #has_head = false;
   #is_over = false;
+  #is_paused: boolean;
   /** the last that was seen */
   position: number;
   events = 0;
@@ -41,6 +44,7 @@ export class LogReader {
   constructor(options: LogReaderOptions) {
     this.#options = options;
     this.position = options.after ?? 0;
+    this.#is_paused = options.is_paused ?? false;
     this.#connect();
   }
 
@@ -64,6 +68,11 @@ export class LogReader {
     if (this.#socket === null) return;
     this.cuts += 1;
     this.#socket.destroy();
+  }
+
+  resume(): void {
+    this.#is_paused = false;
+    this.#socket?.resume();
   }
 
   close(): void {
@@ -94,6 +103,7 @@ export class LogReader {
       this.#take(this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]));
       this.#options.onBytes?.(this);
     });
+    if (this.#is_paused) socket.pause();
     // `close` follows.
     socket.on('error', () => undefined);
     socket.on('close', () => {

@@ -118,7 +118,12 @@ export class EventFeed implements Feed, Listener {
     let rest_ms = 0;
     try {
       while (this.#state === 'moving' && !this.#tail.ring.reachesBackTo(this.#position)) {
-        const page = await lease.read(this.#tail.tenant_id, this.#filter, this.#position, this.#tail.head);
+        const page = await lease.read({
+          tenant_id: this.#tail.tenant_id,
+          filter: this.#filter,
+          after: this.#position,
+          up_to: this.#tail.head,
+        });
         await this.#send(page.frames);
         if (this.#state === 'moving') this.#position = page.position;
         if (lease.others_wait) break;

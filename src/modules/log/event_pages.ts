@@ -5,13 +5,13 @@ import type { Logger } from '../../log.ts';
 import { type EventRow, EventRowSchema, listEventsAt, listSubjectPositions } from './events.ts';
 import { type Filter, matches } from './filter.ts';
 import { Frame, type FrameMaker } from './frame.ts';
+import { PageSize } from './page_size.ts';
 import type { AccountPositions } from './routes.ts';
 
 const sql = queries(import.meta.url, 'event_page_list');
 
 /** clients that read at once */
 const max_leases = 8;
-const page_rows = 500;
 /** positions that one page looks at when few of them match */
 const scanned_positions = 20_000;
 
@@ -20,6 +20,13 @@ export interface EventPagesOptions {
   logger: Logger;
   maker: FrameMaker;
   accountPositions: AccountPositions;
+}
+
+interface Range {
+  tenant_id: string;
+  filter: Filter;
+  after: number;
+  up_to: number;
 }
 
 interface Page {
@@ -61,14 +68,13 @@ export class EventPages {
     this.#options.logger.warn({ tenant_id, error: { message } }, 'a stream could not read the log');
   }
 
-  async read(tenant_id: string, filter: Filter, after: number, up_to: number): Promise<Page> {
-    const [account] = filter.accounts ?? [];
-    return account === undefined
-      ? this.#readLog(tenant_id, filter, after, up_to)
-      : this.#readAccount(tenant_id, filter, account, after, up_to);
+  async read(range: Range, size: PageSize): Promise<Page> {
+    const [account] = range.filter.accounts ?? [];
+    return account === undefined ? this.#readLog(range, size) : this.#readAccount(range, account, size);
   }
 
-  async #readLog(tenant_id: string, filter: Filter, after: number, up_to: number): Promise<Page> {
+  async #readLog({ tenant_id, filter, after, up_to }: Range, size: PageSize): Promise<Page> {
+    const row_limit = size.rows;
     const { types, subject_id } = filter;
     const is_narrow = types !== null || subject_id !== null;
     const end = is_narrow ? Math.min(up_to, after + scanned_positions) : up_to;
@@ -79,42 +85,45 @@ export class EventPages {
         after,
         up_to: end,
         since: null,
-        row_limit: page_rows,
+        row_limit,
         types: types === null ? null : [...types],
         subject_id,
       },
       EventRowSchema,
     );
-    const position = rows.length < page_rows ? end : (rows.at(-1)?.position ?? end);
-    return { frames: this.#frames(rows, filter), position };
+    const position = rows.length < row_limit ? end : (rows.at(-1)?.position ?? end);
+    return { frames: this.#frames(rows, filter, size), position };
   }
 
   /** By the places of the account's entries, so that a quiet account in a long log is found at once. */
   async #readAccount(
-    tenant_id: string,
-    filter: Filter,
+    { tenant_id, filter, after, up_to }: Range,
     account: string,
-    after: number,
-    up_to: number,
+    size: PageSize,
   ): Promise<Page> {
+    const row_limit = size.rows;
     const actor = { tenant_id, actor_id: system_actor_id, request_id: 'stream' };
     return this.#options.database.read(actor, async (tx) => {
-      const positions = await this.#accountPositions(tx, account, after);
-      const looked_at = positions.filter((position) => position <= up_to).slice(0, page_rows);
+      const positions = await this.#accountPositions(tx, account, { after, row_limit });
+      const looked_at = positions.filter((position) => position <= up_to).slice(0, row_limit);
       const rows = await listEventsAt(tx, looked_at, filter.types === null ? null : [...filter.types]);
-      const position = looked_at.length < page_rows ? up_to : (looked_at.at(-1) ?? up_to);
-      return { frames: this.#frames(rows, filter), position };
+      const position = looked_at.length < row_limit ? up_to : (looked_at.at(-1) ?? up_to);
+      return { frames: this.#frames(rows, filter, size), position };
     });
   }
 
-  async #accountPositions(tx: Tx, account: string, after: number): Promise<number[]> {
-    const range = { after, row_limit: page_rows };
+  async #accountPositions(
+    tx: Tx,
+    account: string,
+    range: { after: number; row_limit: number },
+  ): Promise<number[]> {
     const { account_id, positions } = await this.#options.accountPositions(tx, account, range);
     const changes = await listSubjectPositions(tx, account_id, range);
     return [...new Set([...positions, ...changes])].sort((a, b) => a - b);
   }
 
-  #frames(rows: EventRow[], filter: Filter): Frame[] {
+  #frames(rows: EventRow[], filter: Filter, size: PageSize): Frame[] {
+    size.learn(rows);
     return rows.map((row) => new Frame(row, this.#options.maker)).filter((frame) => matches(filter, frame));
   }
 }
@@ -122,6 +131,7 @@ export class EventPages {
 /** The right of one client to read; the next page is under way while this one is sent. */
 export class Lease {
   readonly #pages: EventPages;
+  readonly #size = new PageSize();
   #next: { after: number; page: Promise<Page> } | null = null;
 
   constructor(pages: EventPages) {
@@ -132,13 +142,13 @@ export class Lease {
     return this.#pages.others_wait;
   }
 
-  async read(tenant_id: string, filter: Filter, after: number, up_to: number): Promise<Page> {
-    const page = await (this.#next?.after === after
+  async read(range: Range): Promise<Page> {
+    const page = await (this.#next?.after === range.after
       ? this.#next.page
-      : this.#pages.read(tenant_id, filter, after, up_to));
+      : this.#pages.read(range, this.#size));
     this.#next = null;
-    if (page.position < up_to && !this.others_wait) {
-      const next = this.#pages.read(tenant_id, filter, page.position, up_to);
+    if (page.position < range.up_to && !this.others_wait) {
+      const next = this.#pages.read({ ...range, after: page.position }, this.#size);
       // Whoever reads it hears of its failure; it may also be that nobody does.
       next.catch(() => undefined);
       this.#next = { after: page.position, page: next };

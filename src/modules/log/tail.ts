@@ -2,6 +2,7 @@
 import { Audience, type Listener } from './audience.ts';
 import type { Filter } from './filter.ts';
 import type { Frame } from './frame.ts';
+import { PageSize } from './page_size.ts';
 import { Ring } from './ring.ts';
 
 /** the least time between two reads, so that what comes in close order is one piece for each client … */
@@ -18,6 +19,7 @@ export interface TailReader {
     tenant_id: string,
     after: number,
     since: string | null,
+    size: PageSize,
   ) => Promise<{ frames: Frame[]; more: boolean }>;
   /** Each event once, before it goes to streams. */
   onFrames: (tenant_id: string, frames: Frame[]) => void;
@@ -36,6 +38,7 @@ export class Tail {
   readonly tenant_id: string;
   readonly #reader: TailReader;
   readonly #ring = new Ring();
+  readonly #page_size = new PageSize();
   readonly #audience = new Audience();
   readonly #waiting = new Map<Listener, Waiting>();
   #head: number;
@@ -122,7 +125,12 @@ export class Tail {
     this.#is_reading = true;
     this.#is_woken = false;
     try {
-      const { frames, more } = await this.#reader.readTail(this.tenant_id, this.#head, this.#head_at);
+      const { frames, more } = await this.#reader.readTail(
+        this.tenant_id,
+        this.#head,
+        this.#head_at,
+        this.#page_size,
+      );
       const began_ms = performance.now();
       if (!this.#is_stopped) this.#deliver(frames);
       if (more) this.#is_woken = true;

@@ -6,12 +6,12 @@ import { type Database, queries } from '../../db.ts';
 import type { Logger } from '../../log.ts';
 import { EventRowSchema } from './events.ts';
 import { Frame, type FrameMaker } from './frame.ts';
+import type { PageSize } from './page_size.ts';
 import { Tail, type TailReader } from './tail.ts';
 import type { Wakes } from './wakes.ts';
 
 const sql = queries(import.meta.url, 'tail_list', 'tail_bounds', 'tail_list_heads');
 
-const page_rows = 1_000;
 /** read into the ring when a tail is opened: whoever comes back after a restart was not away for long */
 const first_ring_positions = 500;
 /** of all rings together, and of one at least and at most */
@@ -120,12 +120,15 @@ export class Tails implements TailReader {
     tenant_id: string,
     after: number,
     since: string | null,
+    size: PageSize,
   ): Promise<{ frames: Frame[]; more: boolean }> {
     const { database, maker } = this.#options;
-    const values = { tenant_id, after, up_to: endless, since, row_limit: page_rows };
+    const row_limit = size.rows;
+    const values = { tenant_id, after, up_to: endless, since, row_limit };
     const rows = await database.call(sql.tail_list, values, EventRowSchema);
+    size.learn(rows);
     this.#read_events.inc(rows.length);
-    return { frames: rows.map((row) => new Frame(row, maker)), more: rows.length === page_rows };
+    return { frames: rows.map((row) => new Frame(row, maker)), more: rows.length === row_limit };
   }
 
   onFrames(tenant_id: string, frames: Frame[]): void {

@@ -17,7 +17,13 @@ import { single_at_20m } from './workloads/single-at-20m.ts';
 import { single_hot } from './workloads/single-hot.ts';
 import { single_uniform } from './workloads/single-uniform.ts';
 import { start } from './workloads/start.ts';
-import { stream_10k, stream_catch_up, stream_latency, stream_posting } from './workloads/streams.ts';
+import {
+  stream_10k,
+  stream_catch_up,
+  stream_latency,
+  stream_posting,
+  stream_restart,
+} from './workloads/streams.ts';
 import { verify } from './workloads/verify.ts';
 import { webhooks } from './workloads/webhooks.ts';
 
@@ -33,6 +39,7 @@ const workloads: Workload[] = [
   stream_10k,
   stream_catch_up,
   stream_posting,
+  stream_restart,
   webhooks,
   start,
   verify,

@@ -33,13 +33,13 @@ export interface Tenant {
 
 export class Stack {
   readonly port: number;
-  readonly server_pid: number;
   readonly postgres_pid: number;
   readonly owner_url: string;
   /** as `lattice_app`, to count with */
   readonly database: Database;
   readonly directory: string;
-  readonly #server: ChildProcess;
+  #server: ChildProcess;
+  readonly #environment: Record<string, string>;
   readonly #embedded: Embedded;
   readonly #is_temporary: boolean;
 
@@ -50,13 +50,13 @@ export class Stack {
     server: ChildProcess;
     embedded: Embedded;
     database: Database;
+    environment: Record<string, string>;
   }) {
     const postgres = readPidFile(join(parts.directory, 'postgres'));
-    if (postgres === null || parts.server.pid === undefined)
-      throw new Error('a process of the stack is gone');
+    if (postgres === null) throw new Error('Postgres is gone');
     this.directory = parts.directory;
     this.port = parts.port;
-    this.server_pid = parts.server.pid;
+    this.#environment = parts.environment;
     this.postgres_pid = postgres.pid;
     this.owner_url = parts.embedded.owner_url;
     this.database = parts.database;
@@ -64,6 +64,20 @@ export class Stack {
     this.#embedded = parts.embedded;
     this.#is_temporary = parts.is_temporary;
     process.once('exit', this.#abandon);
+  }
+
+  get server_pid(): number {
+    const { pid } = this.#server;
+    if (pid === undefined) throw new Error('the server is gone');
+    return pid;
+  }
+
+  /** Ends the server as nothing can prepare for, and starts it again at the same port; resolves when it is ready. */
+  async restart(): Promise<void> {
+    const exit = once(this.#server, 'exit');
+    this.#server.kill('SIGKILL');
+    await exit;
+    this.#server = await startServer(this.directory, this.#embedded, this.port, this.#environment);
   }
 
   /** A directory that is given is kept; without one it is a temporary one, which goes with the stack. */
@@ -80,14 +94,15 @@ export class Stack {
     });
     try {
       await migrate(embedded.owner_url, logger);
-      const { server, port } = await startServer(directory, embedded, environment);
+      const port = await freePort();
+      const server = await startServer(directory, embedded, port, environment);
       const database = new Database({
         connection_string: embedded.app_url,
         size: 4,
         application_name: 'lattice bench',
         logger,
       });
-      return new Stack({ directory, is_temporary, port, server, embedded, database });
+      return new Stack({ directory, is_temporary, port, server, embedded, database, environment });
     } catch (error) {
       await embedded.stop();
       if (is_temporary) rmSync(directory, { recursive: true });
@@ -140,9 +155,9 @@ export class Stack {
 async function startServer(
   directory: string,
   embedded: Embedded,
+  port: number,
   environment: Record<string, string>,
-): Promise<{ server: ChildProcess; port: number }> {
-  const port = await freePort();
+): Promise<ChildProcess> {
   const signing_keys = join(directory, 'signing_keys.pem');
   if (!existsSync(signing_keys)) makeSigningKeys(signing_keys);
   const server = spawn(process.execPath, ['src/main.ts', 'start'], {
@@ -171,7 +186,7 @@ async function startServer(
     if (line.startsWith('{')) console.error(line.slice(0, 2_000));
   });
   await ready(port, server);
-  return { server, port };
+  return server;
 }
 
 /** Waits until the server says that it is ready. */

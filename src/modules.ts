@@ -4,7 +4,12 @@ import { jobsModule } from './jobs/module.ts';
 import { Outbound } from './jobs/outbound.ts';
 import type { Context, Module } from './module.ts';
 import { accessModule } from './modules/access/index.ts';
-import { ledgerModule, listAccountPositions, touchedAccounts } from './modules/ledger/index.ts';
+import {
+  ledgerModule,
+  listAccountPositions,
+  touchedAccounts,
+  touchesAccounts,
+} from './modules/ledger/index.ts';
 import { logModule, Streams } from './modules/log/index.ts';
 import { projectionsModule } from './modules/projections/index.ts';
 import { proofsModule } from './modules/proofs/index.ts';
@@ -21,6 +26,7 @@ export function createModules(context: Context): Module[] {
     consumers: () => all().flatMap((module) => module.consumers ?? []),
     accountPositions: listAccountPositions,
     touchedAccounts,
+    touchesAccounts,
     listTenants: async (page: { after: string | null; row_limit: number }) => {
       const rows = await context.database.read(platform, (tx) => listTenants(tx, { ...page, status: null }));
       return rows.map(({ id }) => id);

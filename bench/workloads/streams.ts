@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { percentile } from '../histogram.ts';
 import { cpuSeconds, peakMemoryMb } from '../machine.ts';
 import { inTurn, RunFailed, runLoad } from '../measure.ts';
@@ -157,6 +158,63 @@ export const stream_catch_up: Workload = {
       ];
     }),
 };
+
+export const stream_restart: Workload = {
+  name: 'stream-restart',
+  description: 'from kill -9 of the server until a client of its stream has the next event of the log',
+  unit: 'ms',
+  run: (bench) =>
+    withStack(async (stack, open) => {
+      const { tenant, traffic } = await open('again', 1_000);
+      await runLoad(
+        stack,
+        [tenant],
+        { kind: 'bulk', tenant: traffic, transactions: 1_000 },
+        { connections: 2, warmup_seconds: 0, seconds: 0, requests: 20 },
+      );
+      const rounds: number[] = [];
+      for (let round = 0; round < bench.rounds; round += 1) {
+        const killed_at = performance.now();
+        const [delivered_at] = await Promise.all([
+          firstDelivery(`http://127.0.0.1:${stack.port}${path}?after=${round}`, tenant.api_key),
+          stack.restart(),
+        ]);
+        rounds.push(delivered_at - killed_at);
+      }
+      note(spreadLine('ms', rounds));
+      return [
+        {
+          workload: 'stream-restart',
+          value: Math.round(median(rounds)),
+          unit: 'ms',
+          reference: null,
+          ratio: null,
+          p50_ms: null,
+          p95_ms: null,
+          p99_ms: null,
+          errors: 0,
+        },
+      ];
+    }),
+};
+
+/** Tries until a stream opens, and answers when its first event is there. */
+async function firstDelivery(url: string, api_key: string): Promise<number> {
+  for (;;) {
+    try {
+      const response = await fetch(url, { headers: { Authorization: `Bearer ${api_key}` } });
+      const decoder = new TextDecoder();
+      let text = '';
+      for await (const chunk of response.body ?? []) {
+        text += decoder.decode(chunk, { stream: true });
+        if (response.ok && text.includes('\ndata: ')) return performance.now();
+      }
+    } catch {
+      // It does not listen yet.
+    }
+    await delay(10);
+  }
+}
 
 export const stream_posting: Workload = {
   name: 'stream-posting',

@@ -10,13 +10,21 @@ const EntriesSchema = z.object({
 });
 const AccountFactsSchema = z.object({ code: z.string() });
 
+const transaction_event = /^ledger\.transaction_/;
+const account_event = /^ledger\.account_/;
+
+/** Whether events of a type can touch an account at all. */
+export function touchesAccounts(type: string): boolean {
+  return transaction_event.test(type) || account_event.test(type);
+}
+
 /** `data` is that of the event's type. */
 export function touchedAccounts(event: { type: string; subject: string; data: unknown }): TouchedAccount[] {
-  if (event.type.startsWith('ledger.transaction_')) {
+  if (transaction_event.test(event.type)) {
     const { entries = [], released = [] } = EntriesSchema.parse(event.data);
     return [...entries, ...released];
   }
-  if (event.type.startsWith('ledger.account_')) {
+  if (account_event.test(event.type)) {
     return [{ account_id: event.subject, account_code: AccountFactsSchema.parse(event.data).code }];
   }
   return [];

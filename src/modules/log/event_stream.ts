@@ -53,7 +53,7 @@ const ResetSchema = z
 export function eventStreamRoute(
   database: Database,
   { tails, pages }: Streams,
-  { kinds, accountPositions }: LogOptions,
+  { kinds, accountPositions, touchesAccounts }: LogOptions,
 ): StreamRoute {
   return streamRoute({
     method: 'get',
@@ -92,13 +92,18 @@ export function eventStreamRoute(
   async function readFilter(query: Query, principal: Input['principal']): Promise<Filter> {
     const { types = null, account, account_prefix = null, subject } = query;
     for (const type of types ?? []) checkType(type, kinds());
+    const is_about_accounts = account !== undefined || account_prefix !== null;
+    const wanted = kinds().filter(({ type }) => types === null || types.includes(type));
+    if (is_about_accounts && !wanted.some(({ type }) => touchesAccounts(type))) {
+      throw matchesNothing('types', 'events of these types touch no account');
+    }
     const found =
       account === undefined
         ? null
         : await database.read(principal, (tx) => findAccount(tx, account, accountPositions));
     return {
       types: types === null ? null : new Set(types),
-      subject_id: subject === undefined ? null : subjectId(subject, types, kinds()),
+      subject_id: subject === undefined ? null : subjectId(subject, wanted),
       accounts: found === null ? null : new Set([encodeId('account', found)]),
       account_prefix,
     };
@@ -112,16 +117,20 @@ async function findAccount(tx: Tx, account: string, accountPositions: AccountPos
 }
 
 /** The uuid of what the stream is to be about. Errors: `invalid_request` when no event of the types is about such a thing. */
-function subjectId(subject: string, types: string[] | null, kinds: EventKind[]): string {
-  const wanted = kinds.filter(({ type }) => types === null || types.includes(type));
+function subjectId(subject: string, wanted: EventKind[]): string {
   for (const { subject: kind } of wanted) {
     const uuid = maybeDecodeId(kind, subject);
     if (uuid !== null) return uuid;
   }
   const prefixes = [...new Set(wanted.map((kind) => encodeId(kind.subject, nil).split('_')[0]))].sort();
   const detail = `these events are about things with ids of the form ${prefixes.map((prefix) => `${prefix}_…`).join(', ')}`;
-  throw new Problem('invalid_request', `#/query/subject: ${detail}`, {
-    errors: [{ pointer: '#/query/subject', code: 'filter_matches_nothing', detail }],
+  throw matchesNothing('subject', detail);
+}
+
+function matchesNothing(parameter: string, detail: string): Problem {
+  const pointer = `#/query/${parameter}`;
+  return new Problem('invalid_request', `${pointer}: ${detail}`, {
+    errors: [{ pointer, code: 'filter_matches_nothing', detail }],
   });
 }
 

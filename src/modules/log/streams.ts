@@ -19,6 +19,8 @@ export interface LogOptions {
   consumers: () => Consumer[];
   accountPositions: AccountPositions;
   touchedAccounts: TouchedAccounts;
+  /** whether events of a type can touch an account at all */
+  touchesAccounts: (type: string) => boolean;
   listTenants: ListTenants;
 }
 

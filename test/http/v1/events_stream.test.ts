@@ -153,6 +153,13 @@ describe('filters', () => {
     expect(
       await refusal(tenant, '?types=ledger.account_created&subject=txn_01h455vb4pex5vsknk084sn02q'),
     ).toEqual([400, 'invalid_request', '#/query/subject filter_matches_nothing']);
+    for (const about of ['account=customers:alice', 'account_prefix=customers:']) {
+      expect(await refusal(tenant, `?types=access.key_created,log.consumer_parked&${about}`)).toEqual([
+        400,
+        'invalid_request',
+        '#/query/types filter_matches_nothing',
+      ]);
+    }
     expect(await refusal(tenant, '?account_prefix=a%20b')).toEqual([
       400,
       'invalid_request',

@@ -7,6 +7,7 @@ import { eventStreams } from '../../support/event_streams.ts';
 import { aKey, anAccount, aTransaction, type TestTenant } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
 import { waitFor } from '../../support/wait.ts';
+import { openSocket, requestHead } from '../socket.ts';
 
 const server = await startServer({ STREAMS_PER_KEY: '4' });
 const path = '/v1/events/stream';
@@ -289,6 +290,20 @@ test('several processes: one is cut off, and another goes on without gap or dupl
   const positions = [...stream.positions, ...again.positions];
   expect(positions).toEqual(Array.from({ length: last.position }, (_, index) => index + 1));
   await again.close();
+});
+
+test('a stream that is asked for behind another request begins when that one is answered', async () => {
+  const { tenant, transact } = await aBusyTenant();
+  const connection = await openSocket(server.url);
+  const requests = ['GET /v1/proof', `GET ${path}`].map((target) => requestHead(target, {}, tenant.api_key));
+  connection.socket.write(requests.join(''));
+  const proof = await connection.answer();
+  expect(proof.status).toBe(200);
+  await waitFor('the stream has begun', () => connection.received().includes('text/event-stream'));
+  const { position } = await transact();
+  await waitFor('the event has come', () => connection.received().includes(`id: ${position}\ndata: `));
+  expect(connection.received().split('HTTP/1.1 200 OK')).toHaveLength(3);
+  connection.socket.destroy();
 });
 
 test('HEAD tells that there is a stream, without one', async () => {

@@ -201,19 +201,26 @@ export const stream_restart: Workload = {
 /** Tries until a stream opens, and answers when its first event is there. */
 async function firstDelivery(url: string, api_key: string): Promise<number> {
   for (;;) {
-    try {
-      const response = await fetch(url, { headers: { Authorization: `Bearer ${api_key}` } });
-      const decoder = new TextDecoder();
-      let text = '';
-      for await (const chunk of response.body ?? []) {
-        text += decoder.decode(chunk, { stream: true });
-        if (response.ok && text.includes('\ndata: ')) return performance.now();
-      }
-    } catch {
-      // It does not listen yet.
-    }
+    const delivered_at = await deliveredAt(url, api_key).catch((error: unknown) => {
+      // It does not listen yet, or the one that did is gone.
+      if (error instanceof TypeError) return null;
+      throw error;
+    });
+    if (delivered_at !== null) return delivered_at;
     await delay(10);
   }
+}
+
+/** When the first event of a stream is there; null when the stream ends before that. */
+async function deliveredAt(url: string, api_key: string): Promise<number | null> {
+  const response = await fetch(url, { headers: { Authorization: `Bearer ${api_key}` } });
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (response.ok && text.includes('\ndata: ')) return performance.now();
+  }
+  return null;
 }
 
 export const stream_posting: Workload = {

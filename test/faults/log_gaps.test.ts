@@ -1,7 +1,7 @@
 // Whoever follows the log hears of each event once and in order: whoever writes, however slowly, whatever is rolled back, and whatever
 // is cut meanwhile. `FC_SEED` plays a run's dice again.
 import pg from 'pg';
-import { expect, inject, test } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import type { Tx } from '../../src/db.ts';
 import type { Slice } from '../../src/modules/log/consumers.ts';
@@ -65,10 +65,13 @@ async function traffic(tenant: TestTenant, server: TestServer) {
   const posting = Array.from({ length: 2 }, async () => {
     while (!is_over) await aTransaction(api, { debit: debit.id, credit: credit.id });
   });
-  return async () => {
+  const stop = async () => {
     is_over = true;
     await Promise.all(posting);
   };
+  // Also of a test that fails.
+  onTestFinished(stop);
+  return stop;
 }
 
 /** The slices of a consumer that were committed, in their order. */

@@ -1,6 +1,7 @@
 // A client of the stream of events on a raw socket that is cut off and comes back, and looks at nothing but positions: millions of
 // events pass it by. It says what it missed, what came twice and what came out of order.
 import { connect, type Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
 import { waitFor } from './wait.ts';
 
 const newline = 0x0a;
@@ -45,6 +46,8 @@ export class LogReader {
     this.#options = options;
     this.position = options.after ?? 0;
     this.#is_paused = options.is_paused ?? false;
+    // Also of a test that fails, or it would come back for ever.
+    onTestFinished(() => this.close());
     this.#connect();
   }
 

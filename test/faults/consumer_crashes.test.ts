@@ -80,7 +80,7 @@ test(
   async () => {
     const dice = new Dice('steps');
     const { api, post } = await aBusyTenant();
-    let process = await startProcess();
+    let process = await startProcess({}, { timeout_ms: 60_000 });
     for (let round = 0; round < rounds; round += 1) {
       for (const step of steps) {
         const isThere = await closeGate(step);
@@ -89,7 +89,7 @@ test(
         await process.end('SIGKILL');
         await openGate();
         for (let posts = dice.between(0, 5); posts > 0; posts -= 1) await post();
-        process = await startProcess();
+        process = await startProcess({}, { timeout_ms: 60_000 });
       }
     }
     await post();

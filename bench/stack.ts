@@ -128,6 +128,15 @@ export class Stack {
     return { id: tenant.id, api_key: await this.createKey(tenant.id) };
   }
 
+  /** A key of the platform's administrators. */
+  async createPlatformKey(): Promise<string> {
+    const platform = { tenant_id: platform_tenant_id, actor_id: system_actor_id, request_id: 'req_bench' };
+    const { api_key } = await this.database.transaction(platform, (tx) =>
+      createKey(tx, { name: 'bench', role: 'platform' }),
+    );
+    return api_key;
+  }
+
   /** Another owner's key of a tenant. */
   async createKey(tenant_id: string): Promise<string> {
     const actor = { tenant_id, actor_id: system_actor_id, request_id: 'req_bench' };

@@ -750,6 +750,38 @@ create policy tenant_wall on projection.open_holds_v as permissive for all using
 grant delete, insert, select, update on projection.open_holds_v to lattice_app;
 grant select on projection.open_holds_v to lattice_read;
 
+create table projection.rebuild (
+  tenant_id uuid not null,
+  projection text not null,
+  number integer not null,
+  order_id uuid not null,
+  version integer not null,
+  state text not null,
+  stops_on_difference boolean not null,
+  from_position bigint not null,
+  to_position bigint not null,
+  started_at timestamp with time zone not null,
+  ended_at timestamp with time zone,
+  ended_position bigint,
+  previous_version integer,
+  compared_position bigint,
+  difference_count bigint,
+  differences json,
+  reason text,
+  constraint rebuild_pkey PRIMARY KEY (tenant_id, projection, number),
+  constraint rebuild_comparison_told CHECK ((((compared_position IS NULL) = (difference_count IS NULL)) AND ((compared_position IS NULL) = (differences IS NULL)))),
+  constraint rebuild_end_told CHECK (((state = 'running'::text) = (ended_at IS NULL))),
+  constraint rebuild_failure_told CHECK (((state = 'failed'::text) = (reason IS NOT NULL))),
+  constraint rebuild_state_known CHECK ((state = ANY (ARRAY['running'::text, 'swapped'::text, 'canceled'::text, 'failed'::text]))),
+  constraint rebuild_swap_told CHECK (((state <> 'swapped'::text) OR ((ended_position IS NOT NULL) AND (previous_version IS NOT NULL))))
+);
+CREATE UNIQUE INDEX rebuild_running ON projection.rebuild USING btree (tenant_id, projection) WHERE (state = 'running'::text);
+alter table projection.rebuild enable row level security;
+alter table projection.rebuild force row level security;
+create policy tenant_wall on projection.rebuild as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant insert, select, update on projection.rebuild to lattice_app;
+grant select on projection.rebuild to lattice_read;
+
 create function projection.add_checkpoints(p_tenant_id uuid, p_version integer, p_account_ids uuid[], p_counts_before bigint[], p_every bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language sql volatile set search_path=pg_catalog;
@@ -787,20 +819,67 @@ create function projection.differing_holds(p_tenant_id uuid, p_version integer, 
 grant execute on function projection.differing_holds to lattice_app;
 grant execute on function projection.differing_holds to lattice_read;
 
+create function projection.differing_rows(p_tenant_id uuid, p_table text, p_version integer, p_other_version integer, p_limit integer, OUT difference_count bigint, OUT differences json)
+  returns record
+  language plpgsql stable set jit=off set max_parallel_workers_per_gather=0 set plan_cache_mode=force_custom_plan set search_path=pg_catalog set work_mem=64MB;
+grant execute on function projection.differing_rows to lattice_app;
+grant execute on function projection.differing_rows to lattice_read;
+
+create function projection.drop_versions(p_tenant_id uuid, p_projection text, p_version integer, p_kept_version integer)
+  returns integer[]
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.drop_versions to lattice_app;
+
+create function projection.end_rebuild(p_tenant_id uuid, p_projection text, p_number integer, p_state text, p_reason text)
+  returns boolean
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.end_rebuild to lattice_app;
+
+create function projection.find_positions(p_tenant_id uuid, p_projection text, OUT version integer, OUT "position" bigint, OUT built_version integer, OUT built_position bigint)
+  returns record
+  language sql stable set search_path=pg_catalog;
+grant execute on function projection.find_positions to lattice_app;
+grant execute on function projection.find_positions to lattice_read;
+
 create function projection.insert_dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_end bigint, p_series text[], p_instants timestamp with time zone[], p_posted_debits numeric[], p_posted_credits numeric[], p_pending_debits numeric[], p_pending_credits numeric[])
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.insert_dated_sums to lattice_app;
+
+create function projection.list_running_rebuilds(p_tenant_ids uuid[])
+  returns TABLE(tenant_id uuid, projection text, number integer, version integer)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.list_running_rebuilds to lattice_app;
+
+create function projection.list_states(p_tenant_id uuid, p_projections text[])
+  returns TABLE(projection text, version integer, "position" bigint, kept_version integer, kept_position bigint, head_position bigint, number integer, rebuild_version integer, state text, stops_on_difference boolean, from_position bigint, to_position bigint, rebuild_position bigint, started_at timestamp with time zone, ended_at timestamp with time zone, previous_version integer, compared_position bigint, difference_count bigint, differences json, reason text)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.list_states to lattice_app;
+
+create function projection.lock_versions(p_tenant_id uuid, p_projection text, OUT version integer, OUT "position" bigint, OUT built_version integer, OUT built_position bigint)
+  returns record
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.lock_versions to lattice_app;
 
 create function projection.merge_dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_start bigint, p_end bigint)
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.merge_dated_sums to lattice_app;
 
+create function projection.start_rebuild(p_tenant_id uuid, p_projection text, p_order_id uuid, p_from_kept boolean, p_stops_on_difference boolean)
+  returns TABLE(number integer, version integer, from_position bigint, to_position bigint)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.start_rebuild to lattice_app;
+
 create function projection.sum_dated_entries(p_tenant_id uuid, p_version integer, p_account_id uuid, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.sum_dated_entries to lattice_app;
+
+create function projection.sweep_rows(p_tenant_id uuid, p_projection text, p_table text, p_limit integer)
+  returns bigint
+  language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function projection.sweep_rows to lattice_app;
 
 create schema proofs;
 grant usage on schema proofs to lattice_app;

@@ -48,8 +48,11 @@ const catalogue = {
   key_revoked: { status: 409, title: 'The API key is already revoked' },
   key_expired: { status: 409, title: 'The API key has expired' },
   last_owner_key: { status: 409, title: 'A tenant keeps at least one owner key' },
-  // Consumers and streams of the log
+  // Consumers, projections and streams of the log
   consumer_not_parked: { status: 409, title: 'The consumer is not parked' },
+  rebuild_running: { status: 409, title: 'The projection is being rebuilt' },
+  rebuild_not_running: { status: 409, title: 'The projection is not being rebuilt' },
+  version_not_kept: { status: 409, title: 'No version of the projection is kept' },
   stream_limit_reached: {
     status: 429,
     title: 'The API key has as many streams open as it may',

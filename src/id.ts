@@ -12,6 +12,7 @@ const prefixes = {
   webhook: 'whk',
   delivery: 'del',
   dead_letter: 'dlt',
+  rebuild: 'reb',
   request: 'req',
 } as const;
 

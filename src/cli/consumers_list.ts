@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Api, api_options, openApi, openPlatformApi } from './api.ts';
 import { command } from './command.ts';
+import { listTenants } from './tenants.ts';
 
 const ConsumerSchema = z.looseObject({
   name: z.string(),
@@ -11,11 +12,6 @@ const ConsumerSchema = z.looseObject({
   reason: z.string().nullable(),
 });
 const ConsumersSchema = z.object({ data: z.array(ConsumerSchema) });
-const TenantsSchema = z.object({
-  data: z.array(z.looseObject({ id: z.string() })),
-  next_cursor: z.string().nullable(),
-});
-
 /** A consumer in a tenant's log; the tenant is null when it is the key's own. */
 type Followed = z.infer<typeof ConsumerSchema> & { tenant: string | null };
 
@@ -39,17 +35,6 @@ export const consumersListCommand = command({
     return found.some(({ status }) => status === 'parked') ? 1 : 0;
   },
 });
-
-async function listTenants(api: Api): Promise<string[]> {
-  const ids: string[] = [];
-  for (let cursor: string | null = null; ; ) {
-    const rest: string = cursor === null ? '' : `&cursor=${cursor}`;
-    const page: z.infer<typeof TenantsSchema> = await api.get(`/v1/tenants?limit=200${rest}`, TenantsSchema);
-    ids.push(...page.data.map(({ id }) => id));
-    cursor = page.next_cursor;
-    if (cursor === null) return ids;
-  }
-}
 
 async function listConsumers(api: Api, tenant: string | null): Promise<Followed[]> {
   const path = tenant === null ? '/v1/consumers' : `/v1/tenants/${tenant}/consumers`;

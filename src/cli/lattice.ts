@@ -12,6 +12,10 @@ import { keyRevokeCommand } from './key_revoke.ts';
 import { loadCommand } from './load.ts';
 import { migrateCommand } from './migrate.ts';
 import { createOutput } from './output.ts';
+import { projectionsDiffCommand } from './projections_diff.ts';
+import { projectionsDropCommand } from './projections_drop.ts';
+import { projectionsListCommand } from './projections_list.ts';
+import { projectionsRebuildCommand } from './projections_rebuild.ts';
 import { startCommand } from './start.ts';
 import { tenantCreateCommand } from './tenant_create.ts';
 import { verifyCommand } from './verify.ts';
@@ -32,6 +36,10 @@ const commands: Command[] = [
   jobsListCommand,
   jobsRetryCommand,
   jobsDismissCommand,
+  projectionsListCommand,
+  projectionsRebuildCommand,
+  projectionsDropCommand,
+  projectionsDiffCommand,
 ];
 
 const width = Math.max(...commands.map(({ name }) => name.length));

@@ -1,5 +1,6 @@
 // What a projection is: tables that a SQL function carries forward along the log, and the recount that says what they ought to hold.
 import type { Query } from '../../db.ts';
+import { Problem } from '../../errors.ts';
 
 export interface Projection {
   /** `balances`; also the name of the consumer that carries it forward, so it never changes */
@@ -16,4 +17,12 @@ export interface Projection {
    * `what`, `expected` and `found`, as text. None is right.
    */
   recount: Query;
+}
+
+/** Errors: `not_found`. */
+export function findProjection(projections: Projection[], name: string, pointer: string): Projection {
+  const found = projections.find((each) => each.name === name);
+  if (found !== undefined) return found;
+  const detail = 'there is no such projection';
+  throw new Problem('not_found', detail, { errors: [{ pointer, code: 'not_found', detail }] });
 }

@@ -1,6 +1,7 @@
 export { findScale } from './assets.ts';
 export { iso_4217 } from './currencies.ts';
 export { tenantsModule } from './module.ts';
+export { TenantPathSchema, tenantOf } from './routes.ts';
 export {
   CurrencySchema,
   type Mode,
@@ -13,6 +14,7 @@ export {
 } from './schema.ts';
 export {
   createTenant,
+  findOtherTenant,
   findTenant,
   findTenantBySlug,
   listOpening,

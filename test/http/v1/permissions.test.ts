@@ -50,6 +50,15 @@ const allowed: Record<string, RoleName[]> = {
   'GET /v1/tenants/{tenant}/consumers': platform,
   'POST /v1/tenants/{tenant}/consumer_resumptions': platform,
 
+  'GET /v1/tenants/{tenant}/projections': platform,
+  'GET /v1/tenants/{tenant}/projection_differences': platform,
+  'POST /v1/tenants/{tenant}/projection_rebuilds': platform,
+  'POST /v1/tenants/{tenant}/projection_rebuild_cancellations': platform,
+  'POST /v1/tenants/{tenant}/projection_drops': platform,
+  'POST /v1/projection_rebuilds': platform,
+  'GET /v1/projections': [...staff, ...platform],
+  'GET /v1/projection_differences': [...staff, ...platform],
+
   'POST /v1/assets': owner,
   'GET /v1/assets': tenant,
   'GET /v1/assets/{currency}': tenant,

@@ -1,0 +1,95 @@
+import { setTimeout } from 'node:timers/promises';
+import { z } from 'zod';
+import { type Api, api_options, openPlatformApi } from './api.ts';
+import { command, UsageError } from './command.ts';
+import { listProjections, projectionLine } from './projections_list.ts';
+import { listTenants } from './tenants.ts';
+
+const poll_ms = 250;
+const OrderSchema = z.looseObject({ id: z.string(), projections: z.array(z.string()) });
+
+export const projectionsRebuildCommand = command({
+  name: 'projections rebuild',
+  summary:
+    'Builds a projection, or all, again beside what is read; exit status 1 when one failed or differed',
+  positionals: ['name'],
+  input: z.object({
+    name: z.string().optional().describe('the name of the projection; all when absent'),
+    tenant: z.string().startsWith('ten_').optional().describe('of this tenant'),
+    all: z.boolean().default(false).describe('of all tenants'),
+    kept: z.boolean().default(false).describe('go on with the version that is kept'),
+    stop_on_difference: z
+      .boolean()
+      .default(false)
+      .describe('a difference keeps the new version from being read'),
+    cancel: z.boolean().default(false).describe('give up the rebuild of this projection that is running'),
+    detach: z.boolean().default(false).describe('do not wait for the end'),
+    ...api_options,
+  }),
+  run: async ({ input, config, output }) => {
+    const { name, tenant, all, kept, stop_on_difference, cancel } = input;
+    if ((tenant === undefined) === !all) throw new UsageError('of whom? give --tenant or --all');
+    const api = openPlatformApi(input, config);
+    if (cancel) {
+      if (name === undefined || tenant === undefined)
+        throw new UsageError('--cancel takes a name and --tenant');
+      const path = `/v1/tenants/${tenant}/projection_rebuild_cancellations`;
+      const canceled = await api.post(path, { projection: name }, z.looseObject({ version: z.number() }));
+      output.line(`canceled  ${name} of ${tenant}: version ${canceled.version} is kept`);
+      output.json(canceled);
+      return 0;
+    }
+    const path =
+      tenant === undefined ? '/v1/projection_rebuilds' : `/v1/tenants/${tenant}/projection_rebuilds`;
+    const order = await api.post(
+      path,
+      {
+        ...(name === undefined ? {} : { projections: [name] }),
+        from: kept ? 'kept' : 'start',
+        stops_on_difference: stop_on_difference,
+      },
+      OrderSchema,
+    );
+    if (input.detach) {
+      output.line(`started  ${order.projections.join(', ')}`);
+      output.json(order);
+      return 0;
+    }
+    const ended = [];
+    for (const each of tenant === undefined ? await listTenants(api) : [tenant]) {
+      ended.push(...(await waited(api, each, order.projections, output.progress)));
+    }
+    output.progress('');
+    for (const each of ended) output.line(projectionLine(each));
+    output.json({ data: ended });
+    const is_fine = ended.every(({ rebuild }) => rebuild?.status === 'swapped' && !rebuild.difference_count);
+    return is_fine ? 0 : 1;
+  },
+});
+
+/** The projections of a tenant, once none of these is being rebuilt. */
+async function waited(api: Api, tenant: string, names: string[], progress: (text: string) => void) {
+  for (;;) {
+    const found = (await listProjections(api, tenant)).filter(({ name }) => names.includes(name));
+    const running = found.filter(({ rebuild }) => rebuild?.status === 'running');
+    if (running.length === 0) return found;
+    const done = found.reduce(
+      (sum, { rebuild }) => sum + (rebuild?.status === 'running' ? rebuild.progress : 1),
+      0,
+    );
+    progress(
+      bar(
+        tenant,
+        done / found.length,
+        running.map(({ name }) => name),
+      ),
+    );
+    await setTimeout(poll_ms);
+  }
+}
+
+/** `ten_…  [#####.....] 50 %  balances` */
+function bar(tenant: string, part: number, names: string[]): string {
+  const full = Math.floor(part * 30);
+  return `${tenant}  [${'#'.repeat(full)}${'.'.repeat(30 - full)}] ${Math.floor(part * 100)} %  ${names.join(', ')}`;
+}

@@ -1,0 +1,279 @@
+// What whoever runs the platform does with the projections of tenants: rebuild, cancel, drop, recount.
+// One transaction is one tenant: the request's is the platform's, so the tenant's comes after it, and does nothing the second time.
+import { z } from 'zod';
+import { type Actor, type Database, system_actor_id, type Tx } from '../../db.ts';
+import { Problem } from '../../errors.ts';
+import { decodeId, encodeId, newUuid } from '../../id.ts';
+import { callRoute, type Route, writeRoute } from '../../route.ts';
+import { findOtherTenant, TenantPathSchema, tenantOf } from '../tenants/index.ts';
+import { projections } from './manifest.ts';
+import { findProjection, type Projection } from './projection.ts';
+import { recounted, statesOf } from './projection_routes.ts';
+import {
+  CancellationSchema,
+  DifferencesQuerySchema,
+  DropSchema,
+  NewCancellationSchema,
+  NewDropSchema,
+  NewRebuildSchema,
+  RebuildOrderSchema,
+  renderTenantProjection,
+  TenantDifferencesSchema,
+  TenantProjectionSchema,
+  TenantRebuildOrderSchema,
+} from './rebuild_schema.ts';
+import type { Rebuilder } from './rebuilder.ts';
+import {
+  dropVersions,
+  listProjectionStates,
+  maybeCancelRebuild,
+  maybeStartRebuild,
+  type ProjectionState,
+  sweepVersions,
+} from './rebuilds.ts';
+import { listDifferences } from './recounts.ts';
+
+const tenants_per_page = 1_000;
+
+export interface RebuildRouteOptions {
+  rebuilder: Rebuilder;
+  listTenants: (page: { after: string | null; row_limit: number }) => Promise<string[]>;
+}
+
+export function rebuildRoutes(database: Database, { rebuilder, listTenants }: RebuildRouteOptions): Route[] {
+  const tag = 'Projections';
+  const may_read = { action: 'read', subject: 'tenant' } as const;
+  const may_update = { action: 'update', subject: 'tenant' } as const;
+  return [
+    callRoute({
+      method: 'get',
+      path: '/v1/tenants/{tenant}/projections',
+      operation_id: 'listTenantProjections',
+      summary: "See how a tenant's projections stand",
+      description: 'Of any tenant. For platform keys.',
+      tag,
+      permission: may_read,
+      params: TenantPathSchema,
+      responses: { 200: z.object({ data: z.array(TenantProjectionSchema) }) },
+      problems: ['not_found'],
+      async handler({ principal, params }) {
+        const id = tenantOf(params);
+        await database.read(principal, (tx) => findOtherTenant(tx, id));
+        return { status: 200, body: { data: await statesOf(database, id, renderTenantProjection) } };
+      },
+    }),
+    callRoute({
+      method: 'get',
+      path: '/v1/tenants/{tenant}/projection_differences',
+      operation_id: 'countTenantProjectionDifferences',
+      summary: 'Recount projections of a tenant',
+      description:
+        'Counts everything again from the log, in another way, and answers in how many places the projection differs; the tenant is told in which. Reads every entry. For platform keys.',
+      tag,
+      permission: may_read,
+      params: TenantPathSchema,
+      query: DifferencesQuerySchema,
+      responses: { 200: z.object({ data: z.array(TenantDifferencesSchema) }) },
+      problems: ['not_found'],
+      async handler({ principal, params, query }) {
+        const id = tenantOf(params);
+        await database.read(principal, (tx) => findOtherTenant(tx, id));
+        const data = [];
+        for (const projection of recounted(query)) {
+          const differences = await listDifferences(database, systemOf(id), projection);
+          data.push({ projection: projection.name, difference_count: differences.length });
+        }
+        return { status: 200, body: { data } };
+      },
+    }),
+    writeRoute({
+      method: 'post',
+      path: '/v1/tenants/{tenant}/projection_rebuilds',
+      operation_id: 'rebuildTenantProjections',
+      summary: 'Rebuild projections of a tenant',
+      description:
+        'Each is built again beside the one that is read, compared with it, and takes its place in one transaction; reads are exact throughout. ' +
+        'What it replaces is kept until it is dropped. For platform keys.',
+      tag,
+      permission: may_update,
+      params: TenantPathSchema,
+      body: NewRebuildSchema,
+      example: { projections: ['balances'] },
+      responses: { 201: TenantRebuildOrderSchema },
+      problems: ['not_found', 'rebuild_running', 'version_not_kept'],
+      async handler(tx, { params, body }) {
+        const named = namedIn(body.projections);
+        for (const state of await findStates(tx, tenantOf(params), named)) {
+          if (state.state === 'running')
+            throw new Problem('rebuild_running', `${state.projection} is being rebuilt`);
+          if (body.from === 'kept' && state.kept_version === null)
+            throw new Problem('version_not_kept', `No version of ${state.projection} is kept`);
+        }
+        return {
+          status: 201,
+          body: { ...orderOf(named, body), tenant_id: params.tenant },
+        };
+      },
+      async complete(answer) {
+        const order = TenantRebuildOrderSchema.parse(JSON.parse(answer));
+        await start(decodeId('tenant', order.tenant_id, '#/tenant_id'), order);
+      },
+    }),
+    writeRoute({
+      method: 'post',
+      path: '/v1/projection_rebuilds',
+      operation_id: 'rebuildProjections',
+      summary: 'Rebuild projections of all tenants',
+      description:
+        'As for one tenant, for each; a projection that is being rebuilt already, or (`from: kept`) has no version to go on with, is left alone. For platform keys.',
+      tag,
+      permission: may_update,
+      body: NewRebuildSchema,
+      example: {},
+      responses: { 201: RebuildOrderSchema },
+      problems: ['not_found'],
+      async handler(_tx, { body }) {
+        return { status: 201, body: orderOf(namedIn(body.projections), body) };
+      },
+      async complete(answer) {
+        const order = RebuildOrderSchema.parse(JSON.parse(answer));
+        for (let after: string | null = null; ; ) {
+          const page: string[] = await listTenants({ after, row_limit: tenants_per_page });
+          for (const tenant_id of page) await start(tenant_id, order);
+          const last = page.at(-1);
+          if (last === undefined || page.length < tenants_per_page) return;
+          after = last;
+        }
+      },
+    }),
+    writeRoute({
+      method: 'post',
+      path: '/v1/tenants/{tenant}/projection_rebuild_cancellations',
+      operation_id: 'cancelTenantRebuild',
+      summary: 'Cancel a rebuild',
+      description:
+        'What is read stays. What was built so far is kept, and can be gone on with by a rebuild `from: kept`. For platform keys.',
+      tag,
+      permission: may_update,
+      params: TenantPathSchema,
+      body: NewCancellationSchema,
+      example: { projection: 'balances' },
+      responses: { 201: CancellationSchema },
+      problems: ['not_found', 'rebuild_not_running'],
+      async handler(tx, { params, body }) {
+        const named = [findProjection(projections, body.projection, '#/projection')];
+        const [state] = await findStates(tx, tenantOf(params), named);
+        if (state?.state !== 'running') throw new Problem('rebuild_not_running', 'It is not being rebuilt');
+        return {
+          status: 201,
+          body: {
+            tenant_id: params.tenant,
+            projection: body.projection,
+            number: state.number,
+            version: state.rebuild_version,
+            status: 'canceled',
+          },
+        };
+      },
+      async complete(answer) {
+        const { tenant_id, projection, number, version } = CancellationSchema.parse(JSON.parse(answer));
+        const found = findProjection(projections, projection, '#/projection');
+        await database.transaction(systemOf(decodeId('tenant', tenant_id, '#/tenant_id')), (tx) =>
+          maybeCancelRebuild(tx, { projection: found, number, version }),
+        );
+      },
+    }),
+    writeRoute({
+      method: 'post',
+      path: '/v1/tenants/{tenant}/projection_drops',
+      operation_id: 'dropTenantProjection',
+      summary: 'Drop versions of a projection',
+      description:
+        'The version that is kept, or all: then its consumer builds it again, and until then balances are counted from the entries. ' +
+        'The rows are gone when this is answered. For platform keys.',
+      tag,
+      permission: may_update,
+      params: TenantPathSchema,
+      body: NewDropSchema,
+      example: { projection: 'balances' },
+      responses: { 201: DropSchema },
+      problems: ['not_found', 'rebuild_running', 'version_not_kept'],
+      async handler(tx, { params, body }) {
+        const named = [findProjection(projections, body.projection, '#/projection')];
+        const [state] = await findStates(tx, tenantOf(params), named);
+        if (state === undefined || state.state === 'running')
+          throw new Problem('rebuild_running', `${body.projection} is being rebuilt`);
+        if (body.versions === 'kept' && state.kept_version === null)
+          throw new Problem('version_not_kept', 'There is no version to drop but the one that is read');
+        return {
+          status: 201,
+          body: {
+            tenant_id: params.tenant,
+            projection: body.projection,
+            version: body.versions === 'all' ? state.version : null,
+            kept_version: state.kept_version,
+          },
+        };
+      },
+      async complete(answer) {
+        const drop = DropSchema.parse(JSON.parse(answer));
+        const found = findProjection(projections, drop.projection, '#/projection');
+        const tenant_id = decodeId('tenant', drop.tenant_id, '#/tenant_id');
+        await database.transaction(systemOf(tenant_id), (tx) => dropVersions(tx, found, drop));
+        await sweepVersions(database, tenant_id, found);
+      },
+    }),
+  ];
+
+  async function start(tenant_id: string, order: z.infer<typeof RebuildOrderSchema>): Promise<void> {
+    const order_id = decodeId('rebuild', order.id, '#/id');
+    const { stops_on_difference } = order;
+    for (const projection of namedIn(order.projections)) {
+      try {
+        await database.transaction(systemOf(tenant_id), (tx) =>
+          maybeStartRebuild(tx, projection, {
+            order_id,
+            from_kept: order.from === 'kept',
+            stops_on_difference,
+          }),
+        );
+      } catch (error) {
+        // Somebody else has begun one just now: it is being rebuilt, as was asked.
+        if (!(error instanceof Problem) || error.code !== 'rebuild_running') throw error;
+      }
+    }
+    rebuilder.wake(tenant_id);
+  }
+
+  /** Errors: `not_found`. */
+  async function findStates(tx: Tx, tenant_id: string, named: Projection[]): Promise<ProjectionState[]> {
+    await findOtherTenant(tx, tenant_id);
+    return listProjectionStates(
+      database,
+      tenant_id,
+      named.map(({ name }) => name),
+    );
+  }
+}
+
+/** Errors: `not_found`. */
+function namedIn(names: string[] | undefined): Projection[] {
+  if (names === undefined) return projections;
+  return [...new Set(names)].map((name, index) =>
+    findProjection(projections, name, `#/projections/${index}`),
+  );
+}
+
+function orderOf(named: Projection[], { from, stops_on_difference }: z.infer<typeof NewRebuildSchema>) {
+  return {
+    id: encodeId('rebuild', newUuid()),
+    projections: named.map(({ name }) => name),
+    from,
+    stops_on_difference,
+    status: 'running',
+  };
+}
+
+function systemOf(tenant_id: string): Actor {
+  return { tenant_id, actor_id: system_actor_id, request_id: encodeId('request', newUuid()) };
+}

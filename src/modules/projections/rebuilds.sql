@@ -1,0 +1,47 @@
+-- name: rebuild_start
+select number, version, from_position, to_position
+from projection.start_rebuild($tenant_id, $projection, $order_id, $from_kept, $stops_on_difference);
+
+-- name: rebuild_list_running
+select tenant_id, projection, number, version
+from projection.list_running_rebuilds($tenant_ids);
+
+-- name: projection_state_list
+select projection, version, position, kept_version, kept_position, head_position, number, rebuild_version, state, stops_on_difference,
+  from_position, to_position, rebuild_position, started_at, ended_at, previous_version, compared_position, difference_count, differences,
+  reason
+from projection.list_states($tenant_id, $projections);
+
+-- name: rebuild_hold
+-- Still running, and until the transaction ends nobody cancels it. What its slices write can be written again, so no commit waits for the disk.
+select stops_on_difference, difference_count, set_config('synchronous_commit', case when $is_derived then 'off' else 'on' end, true) as commits,
+  set_config('statement_timeout', '1h', true) as time
+from projection.rebuild
+where tenant_id = $tenant_id and projection = $projection and number = $number and state = 'running'
+for update;
+
+-- name: rebuild_differing_rows
+select difference_count, differences
+from projection.differing_rows($tenant_id, $table, $version, $built_version, $row_limit);
+
+-- name: rebuild_compared
+update projection.rebuild
+set compared_position = $position, difference_count = $difference_count, differences = $differences::json
+where tenant_id = $tenant_id and projection = $projection and number = $number and state = 'running';
+
+-- name: version_sweep
+select projection.sweep_rows($tenant_id, $projection, $table, $row_limit) as deleted_count;
+
+-- name: rebuild_positions
+select version, position, built_version, built_position, set_config('statement_timeout', '1h', true) as time
+from projection.find_positions($tenant_id, $projection);
+
+-- name: rebuild_lock
+select version, position, built_version, built_position
+from projection.lock_versions($tenant_id, $projection);
+
+-- name: rebuild_end
+select projection.end_rebuild($tenant_id, $projection, $number, $state, $reason) as ended;
+
+-- name: version_drop
+select projection.drop_versions($tenant_id, $projection, $version, $kept_version) as dropped;

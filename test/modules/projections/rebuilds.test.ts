@@ -1,0 +1,118 @@
+// Rebuilds that are held up: asked for twice, canceled, gone on with by another process, killed.
+import { expect, test } from 'vitest';
+import { aPlatformKey, aTenant, type TestTenant } from '../../support/factories.ts';
+import { startProcess } from '../../support/process.ts';
+import { startServer } from '../../support/server.ts';
+import { waitFor } from '../../support/wait.ts';
+import { randomBooks } from '../ledger/random_books.ts';
+import {
+  balancesOf,
+  differencesOf,
+  eventsOf,
+  pathOf,
+  postAndRead,
+  rebuildBalances,
+  rebuilt,
+} from './rebuilding.ts';
+
+/** Serves requests and follows no log: what it is asked to rebuild waits for another process. */
+const server = await startServer({ CONSUMERS: 'off' });
+const platform = server.client(await aPlatformKey());
+
+async function aPast(seed: number, count: number): Promise<TestTenant> {
+  const tenant = await aTenant();
+  await randomBooks(server.client(tenant.api_key), seed, count);
+  return tenant;
+}
+
+test('a rebuild asked for twice is a 409, and canceled it can be gone on with', async () => {
+  const tenant = await aPast(1, 100);
+  const path = pathOf(tenant);
+  await rebuildBalances(platform, tenant);
+  const twice = await platform.post(`${path}/projection_rebuilds`, {});
+  expect(twice.body).toMatchObject({ status: 409, code: 'rebuild_running' });
+  const drop = await platform.post(`${path}/projection_drops`, { projection: 'balances', versions: 'all' });
+  expect(drop.body).toMatchObject({ status: 409, code: 'rebuild_running' });
+
+  const cancel = { projection: 'balances' };
+  const canceled = await platform.post(`${path}/projection_rebuild_cancellations`, cancel);
+  expect(canceled.body).toMatchObject({ number: 1, version: 2, status: 'canceled' });
+  const again = await platform.post(`${path}/projection_rebuild_cancellations`, cancel);
+  expect(again.body).toMatchObject({ status: 409, code: 'rebuild_not_running' });
+  expect(await balancesOf(platform, tenant)).toMatchObject({
+    version: 1,
+    kept: { version: 2 },
+    rebuild: { status: 'canceled' },
+  });
+
+  await rebuildBalances(platform, tenant, { from: 'kept' });
+  const other = await startServer();
+  expect(await rebuilt(platform, tenant)).toMatchObject({
+    version: 2,
+    rebuild: { number: 2, version: 2, status: 'swapped' },
+  });
+  await other.close();
+  expect(await differencesOf(platform, tenant)).toBe(0);
+  expect(await eventsOf(server.client(tenant.api_key))).toEqual([
+    'rebuild_started',
+    'rebuild_canceled',
+    'rebuild_started',
+    'rebuild_swapped',
+  ]);
+});
+
+test('two processes carry one rebuild forward, and apply each position once', async () => {
+  const tenant = await aPast(2, 2_000);
+  await rebuildBalances(platform, tenant);
+  const others = await Promise.all([startServer(), startServer()]);
+  expect(await rebuilt(platform, tenant)).toMatchObject({ version: 2, rebuild: { status: 'swapped' } });
+  for (const other of others) await other.close();
+  expect(await differencesOf(platform, tenant)).toBe(0);
+});
+
+test('a process that is killed while it rebuilds is followed by one that goes on where it stood', async () => {
+  const tenant = await aPast(3, 9_900);
+  await randomPostings(tenant, 9_000);
+  const posting = postAndRead(server.client(tenant.api_key));
+  await rebuildBalances(platform, tenant);
+  const first = await startProcess({}, { timeout_ms: 90_000 });
+  const reached = await waitFor(
+    'it is under way',
+    async () => {
+      const { rebuild } = await balancesOf(platform, tenant);
+      return rebuild !== null && rebuild.position > 0 ? rebuild : null;
+    },
+    { timeout_ms: 30_000 },
+  );
+  expect(await first.end('SIGKILL')).toBe('SIGKILL');
+  const left = await balancesOf(platform, tenant);
+  expect(left.rebuild).toMatchObject({ status: 'running' });
+  expect(left.rebuild?.position).toBeGreaterThanOrEqual(reached.position);
+
+  const second = await startProcess({}, { timeout_ms: 90_000 });
+  expect(await rebuilt(platform, tenant)).toMatchObject({
+    version: 2,
+    rebuild: { number: 1, version: 2, status: 'swapped' },
+  });
+  expect(await posting.stop()).toBeGreaterThan(10);
+  expect(await second.end('SIGTERM')).toBe(0);
+  expect(await differencesOf(platform, tenant)).toBe(0);
+}, 240_000);
+
+/** Many more, on the accounts that are there. */
+async function randomPostings(tenant: TestTenant, count: number): Promise<void> {
+  const transactions = Array.from({ length: count }, (_, index) => ({
+    entries: [
+      { account: 'cash', direction: 'debit', amount: String(1 + (index % 97)) },
+      {
+        account: index % 2 === 0 ? 'fees' : 'customers:a',
+        direction: 'credit',
+        amount: String(1 + (index % 97)),
+      },
+    ],
+  }));
+  const answer = await server
+    .client(tenant.api_key)
+    .post('/v1/transactions/bulk', { atomic: false, transactions });
+  expect(answer.status).toBe(200);
+}

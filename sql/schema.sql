@@ -982,7 +982,7 @@ create table webhooks.attempt (
 alter table webhooks.attempt enable row level security;
 alter table webhooks.attempt force row level security;
 create policy tenant_wall on webhooks.attempt as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
-grant insert, select on webhooks.attempt to lattice_app;
+grant delete, insert, select on webhooks.attempt to lattice_app;
 grant select on webhooks.attempt to lattice_read;
 
 create table webhooks.delivery (
@@ -1011,7 +1011,7 @@ CREATE INDEX delivery_endpoint_idx ON webhooks.delivery USING btree (tenant_id, 
 alter table webhooks.delivery enable row level security;
 alter table webhooks.delivery force row level security;
 create policy tenant_wall on webhooks.delivery as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
-grant insert, select, update on webhooks.delivery to lattice_app;
+grant delete, insert, select, update on webhooks.delivery to lattice_app;
 grant select on webhooks.delivery to lattice_read;
 
 create table webhooks.endpoint (
@@ -1090,6 +1090,11 @@ create function webhooks.pass_over(p_tenant_ids uuid[])
   returns TABLE(tenant_id uuid, "position" bigint, is_wanted boolean)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function webhooks.pass_over to lattice_app;
+
+create function webhooks.prune_deliveries(p_tenant_id uuid, p_before timestamp with time zone, p_after uuid, p_limit integer, OUT deleted integer, OUT last_id uuid)
+  returns record
+  language plpgsql volatile set enable_bitmapscan=off set enable_hashjoin=off set enable_mergejoin=off set enable_seqscan=off set jit=off set search_path=pg_catalog;
+grant execute on function webhooks.prune_deliveries to lattice_app;
 
 create function webhooks.queue_deliveries(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record

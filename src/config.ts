@@ -64,11 +64,25 @@ const EnvironmentSchema = z
     STREAMS_PER_PROCESS: z.coerce.number().int().min(1).default(12_000),
     /** what /metrics asks for as a bearer token; without it only the machine itself may look */
     METRICS_TOKEN: z.string().min(16).optional(),
-    /** 32 bytes in base64 that signing secrets of webhooks are kept with; without it production has no webhooks, and elsewhere one is made */
+    /**
+     * 32 bytes in base64 that signing secrets of webhooks are kept with; without it production has no webhooks, and elsewhere one is made.
+     * Former ones after it, separated by commas, open what was kept with them.
+     */
     WEBHOOK_SECRET_KEY: z
-      .base64()
-      .refine((text) => Buffer.from(text, 'base64').length === 32, 'expected 32 bytes in base64')
+      .string()
+      .transform((text) => text.split(',').map((key) => key.trim()))
+      .pipe(
+        z
+          .array(
+            z
+              .base64()
+              .refine((text) => Buffer.from(text, 'base64').length === 32, 'expected 32 bytes in base64'),
+          )
+          .min(1),
+      )
       .optional(),
+    /** a delivery that finished so many days ago is taken out of the delivery log */
+    WEBHOOK_RETENTION_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
     /** what may be called although it is not public or not https: `127.0.0.1:*,hooks.internal:8443` */
     OUTBOUND_ALLOW: z.string().default('').transform(readAllowed),
   })

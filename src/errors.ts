@@ -65,6 +65,7 @@ const catalogue = {
   webhooks_not_configured: { status: 503, title: 'Webhooks are not set up here' },
   webhook_not_enabled: { status: 409, title: 'The webhook endpoint is not enabled' },
   webhook_not_disabled: { status: 409, title: 'The webhook endpoint is not disabled' },
+  webhook_endpoints_exhausted: { status: 409, title: 'A tenant has at most 1,000 enabled webhook endpoints' },
   replay_too_long: { status: 422, title: 'A replay has at most 50,000 positions' },
   // Accounts
   account_code_taken: { status: 409, title: 'Another account has this code', pointer: '#/code' },

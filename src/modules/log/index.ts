@@ -20,6 +20,7 @@ export {
 export { no_filter } from './filter.ts';
 export type { TouchedAccount } from './frame.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';
+export type { ListTenants } from './known_tenants.ts';
 export { logModule } from './module.ts';
 export { partitions_ahead_min, partitionsAhead } from './partitions.ts';
 export { Streams } from './streams.ts';

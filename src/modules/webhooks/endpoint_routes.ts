@@ -120,7 +120,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       body: NewEndpointSchema,
       example: { url: 'https://example.com/hooks/lattice', types: ['ledger.transaction_posted'] },
       responses: { 201: CreatedWebhookEndpointSchema },
-      problems: ['webhooks_not_configured'],
+      problems: ['webhooks_not_configured', 'webhook_endpoints_exhausted'],
       async handler(tx, { body }) {
         check(body);
         const { algorithm, ...described } = body;
@@ -236,7 +236,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
       responses: { 201: WebhookEndpointSchema },
-      problems: ['not_found', 'webhook_not_disabled'],
+      problems: ['not_found', 'webhook_not_disabled', 'webhook_endpoints_exhausted'],
       async handler(tx, { params }) {
         onEnabled(tx.actor.tenant_id);
         return taggedReply(201, await enableEndpoint(tx, endpointId(params)));

@@ -33,6 +33,11 @@ where tenant_id = $tenant_id
 order by id
 limit $row_limit;
 
+-- name: webhook_endpoint_count
+select count(*)::integer as count
+from webhooks.endpoint
+where tenant_id = $tenant_id and status = 'enabled';
+
 -- name: webhook_endpoint_list_called
 select id, url, ordering, format
 from webhooks.endpoint

@@ -16,6 +16,7 @@ const sql = queries(
   'webhook_endpoint_find',
   'webhook_endpoint_lock',
   'webhook_endpoint_list',
+  'webhook_endpoint_count',
   'webhook_endpoint_list_called',
   'webhook_endpoint_update',
   'webhook_endpoint_disable',
@@ -23,6 +24,9 @@ const sql = queries(
   'webhook_endpoint_enable',
   'webhook_endpoint_enabled_at',
 );
+
+/** of one tenant, enabled: each of its events is matched with each of them */
+export const max_endpoints = 1_000;
 
 const RowSchema = WebhookEndpointSchema.omit({ signing: true }).extend({ id: z.uuid() });
 type Row = z.infer<typeof RowSchema>;
@@ -38,7 +42,7 @@ function render(row: Row, signing: Signing[]): WebhookEndpoint {
   return { id: encodeId('webhook', id), ...rest, failing_since, signing: own, created_at, updated_at };
 }
 
-/** Gets the events after its own creation. Errors: `webhooks_not_configured`. */
+/** Gets the events after its own creation. Errors: `webhooks_not_configured`, `webhook_endpoints_exhausted`. */
 export async function createEndpoint(
   tx: Tx,
   vault: Vault,
@@ -51,6 +55,7 @@ export async function createEndpoint(
   const secret = await addSecret(tx, vault, id, algorithm);
   const endpoint = await findEndpoint(tx, id);
   const position = await tell(tx, 'webhooks.endpoint_created', id, endpoint);
+  await checkCount(tx);
   await tx.run(sql.webhook_endpoint_begin, { tenant_id, id, position });
   return { endpoint, secret };
 }
@@ -135,7 +140,10 @@ export async function disableEndpoint(
   return findEndpoint(tx, id);
 }
 
-/** What is pending goes on, and what happens from then on is queued. Errors: `not_found`, `webhook_not_disabled`. */
+/**
+ * What is pending goes on, and what happens from then on is queued.
+ * Errors: `not_found`, `webhook_not_disabled`, `webhook_endpoints_exhausted`.
+ */
 export async function enableEndpoint(tx: Tx, id: string): Promise<WebhookEndpoint> {
   const { tenant_id } = tx.actor;
   const { status } = await lockEndpoint(tx, id);
@@ -143,8 +151,20 @@ export async function enableEndpoint(tx: Tx, id: string): Promise<WebhookEndpoin
     throw new Problem('webhook_not_disabled', 'The webhook endpoint is not disabled');
   await tx.run(sql.webhook_endpoint_enable, { tenant_id, id });
   const position = await tell(tx, 'webhooks.endpoint_enabled', id, await findEndpoint(tx, id));
+  await checkCount(tx);
   await tx.run(sql.webhook_endpoint_enabled_at, { tenant_id, id, position });
   return findEndpoint(tx, id);
+}
+
+/** Under the tenant's lock, which the event has taken: two that come at once see each other. Errors: `webhook_endpoints_exhausted`. */
+async function checkCount(tx: Tx): Promise<void> {
+  const values = { tenant_id: tx.actor.tenant_id };
+  const { count } = await tx.one(sql.webhook_endpoint_count, values, z.object({ count: z.int() }));
+  if (count <= max_endpoints) return;
+  throw new Problem(
+    'webhook_endpoints_exhausted',
+    `The tenant has ${max_endpoints} enabled webhook endpoints: disable one first`,
+  );
 }
 
 async function tell(tx: Tx, type: string, id: string, endpoint: WebhookEndpoint): Promise<number> {

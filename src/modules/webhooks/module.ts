@@ -7,6 +7,8 @@ import { Dispatcher, type DispatcherOptions } from './dispatcher.ts';
 import { endpointRoutes } from './endpoint_routes.ts';
 import { events } from './events.ts';
 import { webhooksConsumer } from './queue.ts';
+import { resealAll } from './resealing.ts';
+import { retentionJob } from './retention.ts';
 import { Vault } from './vault.ts';
 import { WebhookMetrics } from './webhook_metrics.ts';
 
@@ -30,6 +32,8 @@ export function webhooksModule(context: Context, { caller, kinds, listTenants }:
     subjectOf: subjectKinds(kinds),
     listTenants,
   });
+  const stopping = new AbortController();
+  let resealing: Promise<void> = Promise.resolve();
   return {
     name: 'webhooks',
     routes: [
@@ -37,12 +41,20 @@ export function webhooksModule(context: Context, { caller, kinds, listTenants }:
       ...delivery_routes,
     ],
     events,
-    jobs: [],
+    jobs: [retentionJob(config.WEBHOOK_RETENTION_DAYS)],
     consumers: [webhooksConsumer(database, dispatcher)],
     async start() {
       dispatcher.start();
+      resealing = resealAll({ database, vault, logger }, listTenants, stopping.signal).catch(
+        (error: unknown) => {
+          const message = error instanceof Error ? error.message : String(error);
+          logger.error({ error: { message } }, 'signing secrets could not be sealed anew');
+        },
+      );
     },
     async stop() {
+      stopping.abort();
+      await resealing;
       await dispatcher.stop();
       await caller.close();
     },

@@ -1,6 +1,6 @@
 // What signs the calls of an endpoint: one secret, and during a rotation the old ones beside it.
 import { z } from 'zod';
-import { queries, type Tx } from '../../db.ts';
+import { type Actor, type Database, queries, type Tx } from '../../db.ts';
 import { newUuid } from '../../id.ts';
 import { type Algorithm, AlgorithmSchema, WebhookEndpointSchema } from './schema.ts';
 import { createSigner, newSecret, type Signer } from './signing.ts';
@@ -11,6 +11,8 @@ const sql = queries(
   'signing_secret_insert',
   'signing_secret_expire',
   'signing_secret_list',
+  'signing_secret_list_kept',
+  'signing_secret_reseal',
   'signing_secret_list_sealed',
 );
 
@@ -48,6 +50,31 @@ const SealedSchema = z.object({
   algorithm: AlgorithmSchema,
   sealed: z.instanceof(Buffer),
 });
+
+/** secrets of one transaction */
+const reseal_rows = 500;
+
+/** Seals a tenant's secrets that a former key has sealed with the one that seals now; answers how many. Those that have expired stay. */
+export async function resealSecrets(database: Database, vault: Vault, actor: Actor): Promise<number> {
+  const { tenant_id } = actor;
+  let count = 0;
+  for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
+    const rows = await database.transaction(actor, async (tx) => {
+      const values = { tenant_id, after, row_limit: reseal_rows };
+      const kept = await tx.many(sql.signing_secret_list_kept, values, SealedSchema);
+      for (const { endpoint_id, id, sealed } of kept) {
+        const binding = bindingOf(tenant_id, endpoint_id, id);
+        if (vault.isCurrent(sealed, binding)) continue;
+        const resealed = vault.seal(vault.unseal(sealed, binding), binding);
+        count += await tx.run(sql.signing_secret_reseal, { tenant_id, endpoint_id, id, sealed: resealed });
+      }
+      return kept;
+    });
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < reseal_rows) return count;
+    after = last.id;
+  }
+}
 
 /** signers in memory; some 500 bytes each */
 const kept_signers = 10_000;

@@ -14,7 +14,7 @@ const tag_bytes = 16;
 /** Seals and opens; `bound_to` is the row that the secret belongs to, so that it opens nowhere else. */
 export class Vault {
   readonly #config: Pick<Config, 'NODE_ENV' | 'LATTICE_DATA_DIR' | 'WEBHOOK_SECRET_KEY'>;
-  #key: Buffer | null = null;
+  #keys: [Buffer, ...Buffer[]] | null = null;
 
   constructor(config: Pick<Config, 'NODE_ENV' | 'LATTICE_DATA_DIR' | 'WEBHOOK_SECRET_KEY'>) {
     this.#config = config;
@@ -23,26 +23,41 @@ export class Vault {
   /** Errors: `webhooks_not_configured`. */
   seal(secret: Buffer, bound_to: string): Buffer {
     const nonce = randomBytes(nonce_bytes);
-    const cipher = createCipheriv(algorithm, this.#open(), nonce).setAAD(Buffer.from(bound_to));
+    const [key] = this.#open();
+    const cipher = createCipheriv(algorithm, key, nonce).setAAD(Buffer.from(bound_to));
     return Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
   }
 
-  /** Throws when another key sealed it. */
+  /** Throws when none of the keys sealed it. */
   unseal(sealed: Buffer, bound_to: string): Buffer {
-    const decipher = createDecipheriv(algorithm, this.#open(), sealed.subarray(0, nonce_bytes));
-    decipher.setAAD(Buffer.from(bound_to)).setAuthTag(sealed.subarray(-tag_bytes));
-    return Buffer.concat([decipher.update(sealed.subarray(nonce_bytes, -tag_bytes)), decipher.final()]);
+    for (const key of this.#open()) {
+      const opened = maybeUnseal(key, sealed, bound_to);
+      if (opened !== null) return opened;
+    }
+    throw new Error('a signing secret was kept with a WEBHOOK_SECRET_KEY that is not among those given');
   }
 
-  /** The key, as soon as it is needed; in production it is given, elsewhere it is made once. */
-  #open(): Buffer {
-    this.#key ??= this.#given() ?? this.#kept();
-    return this.#key;
+  /** Whether there are former keys, with which something may have been sealed. */
+  get hasFormerKeys(): boolean {
+    return (this.#config.WEBHOOK_SECRET_KEY?.length ?? 1) > 1;
   }
 
-  #given(): Buffer | null {
+  /** Whether it is sealed with the key that seals now. */
+  isCurrent(sealed: Buffer, bound_to: string): boolean {
+    const [key] = this.#open();
+    return maybeUnseal(key, sealed, bound_to) !== null;
+  }
+
+  /** The keys, as soon as one is needed; in production they are given, elsewhere one is made once. */
+  #open(): [Buffer, ...Buffer[]] {
+    this.#keys ??= this.#given() ?? [this.#kept()];
+    return this.#keys;
+  }
+
+  #given(): [Buffer, ...Buffer[]] | null {
     const { NODE_ENV, WEBHOOK_SECRET_KEY } = this.#config;
-    if (WEBHOOK_SECRET_KEY !== undefined) return Buffer.from(WEBHOOK_SECRET_KEY, 'base64');
+    const [first, ...former] = (WEBHOOK_SECRET_KEY ?? []).map((text) => Buffer.from(text, 'base64'));
+    if (first !== undefined) return [first, ...former];
     if (NODE_ENV !== 'production') return null;
     throw new Problem(
       'webhooks_not_configured',
@@ -56,6 +71,18 @@ export class Vault {
     const key = Buffer.from(readFileSync(path, 'utf8'), 'base64');
     if (key.length !== key_bytes) throw new Error(`${path} does not hold a key of ${key_bytes} bytes`);
     return key;
+  }
+}
+
+/** null when another key sealed it, or it belongs to something else, or it was altered */
+function maybeUnseal(key: Buffer, sealed: Buffer, bound_to: string): Buffer | null {
+  const decipher = createDecipheriv(algorithm, key, sealed.subarray(0, nonce_bytes));
+  decipher.setAAD(Buffer.from(bound_to)).setAuthTag(sealed.subarray(-tag_bytes));
+  const opened = decipher.update(sealed.subarray(nonce_bytes, -tag_bytes));
+  try {
+    return Buffer.concat([opened, decipher.final()]);
+  } catch {
+    return null;
   }
 }
 

@@ -115,6 +115,25 @@ test('during a rotation each call is signed with both secrets, and after it with
   expect(() => new Webhook(z.string().parse(secret)).verify(after.text, headersOf(after))).toThrow();
 });
 
+test('a tenant has at most a thousand enabled endpoints', async () => {
+  const api = await aClient(server);
+  const receiver = await aReceiver();
+  const { id } = await anEndpoint(api, receiver);
+  await asSuperuser(
+    z.unknown(),
+    `insert into webhooks.endpoint (tenant_id, id, url, ordering, format, from_position, status, created_at, updated_at)
+     select $1, gen_random_uuid(), $2, 'parallel', 'event', 9007199254740991, 'enabled', now(), now() from generate_series(1, 999)`,
+    [api.tenant_id, receiver.url],
+  );
+  const refused = await api.post('/v1/webhook_endpoints', { url: receiver.url });
+  expect([refused.status, ProblemSchema.parse(refused.body).code]).toEqual([409, 'webhook_endpoints_exhausted']);
+  await api.post(`/v1/webhook_endpoints/${id}/disablement`, {});
+  await anEndpoint(api, receiver);
+  const again = await api.post(`/v1/webhook_endpoints/${id}/enablement`, {});
+  expect([again.status, ProblemSchema.parse(again.body).code]).toEqual([409, 'webhook_endpoints_exhausted']);
+  expect((await api.get(`/v1/webhook_endpoints/${id}`)).as(EndpointSchema).status).toBe('disabled');
+});
+
 test('an ed25519 endpoint has a public key and no secret, and its signatures verify', async () => {
   const api = await aClient(server);
   const receiver = await aReceiver();

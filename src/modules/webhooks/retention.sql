@@ -1,0 +1,3 @@
+-- name: webhook_deliveries_prune
+select deleted, last_id
+from webhooks.prune_deliveries($tenant_id, $before, $after, $row_limit);

@@ -103,21 +103,26 @@ begin
     perform projection.apply_holds(p_tenant_id, v_version, v_start, v_start_at, apply_balances.position, v_end_at);
   end if;
 
-  with expired as (
-    delete from projection.expiring_holds_v holds
+  if exists (
+    select from projection.expiring_holds_v holds
     where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_end_at
-    returning holds.account_id, holds.pending_debits, holds.pending_credits
-  )
-  update projection.balances_v balances
-  set
-    expired_debits = balances.expired_debits + sums.pending_debits,
-    expired_credits = balances.expired_credits + sums.pending_credits
-  from (
-    select expired.account_id, sum(expired.pending_debits) as pending_debits, sum(expired.pending_credits) as pending_credits
-    from expired
-    group by expired.account_id
-  ) sums
-  where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = sums.account_id;
+  ) then
+    with expired as (
+      delete from projection.expiring_holds_v holds
+      where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_end_at
+      returning holds.account_id, holds.pending_debits, holds.pending_credits
+    )
+    update projection.balances_v balances
+    set
+      expired_debits = balances.expired_debits + sums.pending_debits,
+      expired_credits = balances.expired_credits + sums.pending_credits
+    from (
+      select expired.account_id, sum(expired.pending_debits) as pending_debits, sum(expired.pending_credits) as pending_credits
+      from expired
+      group by expired.account_id
+    ) sums
+    where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = sums.account_id;
+  end if;
 
   perform log.end_slice(p_tenant_id, p_consumer, apply_balances.position, v_end_at);
 end;

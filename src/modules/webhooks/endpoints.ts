@@ -26,7 +26,7 @@ const sql = queries(
 );
 
 /** of one tenant, enabled: each of its events is matched with each of them */
-export const max_endpoints = 1_000;
+const max_endpoints = 1_000;
 
 const RowSchema = WebhookEndpointSchema.omit({ signing: true }).extend({ id: z.uuid() });
 type Row = z.infer<typeof RowSchema>;

@@ -126,7 +126,10 @@ test('a tenant has at most a thousand enabled endpoints', async () => {
     [api.tenant_id, receiver.url],
   );
   const refused = await api.post('/v1/webhook_endpoints', { url: receiver.url });
-  expect([refused.status, ProblemSchema.parse(refused.body).code]).toEqual([409, 'webhook_endpoints_exhausted']);
+  expect([refused.status, ProblemSchema.parse(refused.body).code]).toEqual([
+    409,
+    'webhook_endpoints_exhausted',
+  ]);
   await api.post(`/v1/webhook_endpoints/${id}/disablement`, {});
   await anEndpoint(api, receiver);
   const again = await api.post(`/v1/webhook_endpoints/${id}/enablement`, {});

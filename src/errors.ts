@@ -61,6 +61,15 @@ const catalogue = {
   // Jobs
   dead_letter_settled: { status: 409, title: 'The dead letter has been retried or dismissed' },
   job_unknown: { status: 409, title: 'This version has no such job' },
+  // Projections
+  report_dimension_taken: { status: 409, title: 'The key is a dimension of reports already' },
+  report_dimension_limit_reached: { status: 422, title: 'A tenant has at most ten dimensions of reports' },
+  projection_behind: {
+    status: 409,
+    title: 'The projection has not come to the position that was asked for',
+    retryable: true,
+  },
+  export_too_large: { status: 422, title: 'An export has at most 50,000 rows' },
   // Webhooks
   webhooks_not_configured: { status: 503, title: 'Webhooks are not set up here' },
   webhook_not_enabled: { status: 409, title: 'The webhook endpoint is not enabled' },

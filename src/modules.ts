@@ -42,7 +42,7 @@ export function createModules(context: Context): Module[] {
     tenantsModule(context, options.consumers),
     accessModule(context, streams, streamPaths),
     ledgerModule(context, streams),
-    projectionsModule(context, options),
+    projectionsModule(context, options, streams),
     proofsModule(context),
     webhooksModule(context, { ...options, caller }),
     jobsModule(context, { jobs: () => all().flatMap((module) => module.jobs), ...options }),

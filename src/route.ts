@@ -79,6 +79,8 @@ interface Shape {
   body_limit_bytes?: number;
   /** an example body that validates, shown in the documentation */
   example?: unknown;
+  /** whether `text/csv` can be asked for in place of JSON */
+  csv?: true;
   /** status → schema of the body */
   responses: Record<number, z.ZodType>;
   /** beyond those every route can answer (see http/openapi.ts) */

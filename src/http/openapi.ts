@@ -181,11 +181,24 @@ function answers(route: Route, components: Components, is_mutating: boolean): Re
       {
         description: schema.description ?? 'Done',
         headers,
-        content: { [mediaTypeOf(route)]: { schema: components.schema(schema, 'output') } },
+        content: {
+          [mediaTypeOf(route)]: { schema: components.schema(schema, 'output') },
+          ...(route.csv === true ? csv_content : {}),
+        },
       },
     ]),
   );
 }
+
+const csv_content = {
+  'text/csv': {
+    schema: {
+      type: 'string' as const,
+      description:
+        'RFC 4180, with the fields of an item as columns, all rows unless `limit` is given; `Lattice-Position` tells the position',
+    },
+  },
+};
 
 /** Of a stream the schema is that of the `data` of a message. */
 export function mediaTypeOf(route: Route): string {

@@ -20,6 +20,7 @@ const extras: Partial<Record<ProblemCode, Record<string, SchemaObject>>> = {
   forbidden: { required_permission: { type: 'string', examples: ['create:transaction'] } },
   insufficient_funds: { account: text, available: amount, required: amount, available_min: amount },
   limit_exceeded: { account: text, posted: amount, added: amount, posted_max: amount },
+  projection_behind: { position: { type: 'integer' }, min_position: { type: 'integer' } },
   reference_taken: { reference: text, transaction_id: text },
   reversal_exceeds_transaction: { remaining: amount },
   transaction_not_pending: { transaction_status: text },

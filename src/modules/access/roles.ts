@@ -23,7 +23,7 @@ const roles: Record<RoleName, Role> = {
     description: 'Everything within the tenant, keys included',
     may: {
       read: whole_tenant,
-      create: ['account', 'asset', 'key', 'transaction', 'webhook'],
+      create: ['account', 'asset', 'key', 'report_dimension', 'transaction', 'webhook'],
       update: ['account', 'consumer', 'job', 'key', 'proof', 'webhook'],
       force: ['transaction'],
     },

@@ -1,24 +1,38 @@
 import type { Context, Module } from '../../module.ts';
-import { statementConsumer } from '../log/index.ts';
+import { type Streams, statementConsumer } from '../log/index.ts';
+import { events } from './events.ts';
+import { invoiceRoutes } from './invoice_routes.ts';
 import { projections } from './manifest.ts';
 import { projectionRoutes } from './projection_routes.ts';
+import { projectionStreamRoute } from './projection_stream.ts';
 import { rebuild_events } from './rebuild_events.ts';
 import { RebuildMetrics } from './rebuild_metrics.ts';
 import { rebuildRoutes } from './rebuild_routes.ts';
 import { Rebuilder } from './rebuilder.ts';
+import { reportRoutes } from './report_routes.ts';
 
 export interface ProjectionsOptions {
   listTenants: (page: { after: string | null; row_limit: number }) => Promise<string[]>;
 }
 
-export function projectionsModule(context: Context, { listTenants }: ProjectionsOptions): Module {
+export function projectionsModule(
+  context: Context,
+  { listTenants }: ProjectionsOptions,
+  streams: Streams,
+): Module {
   const { config, database, logger } = context;
   const metrics = new RebuildMetrics(context.metrics);
   const rebuilder = new Rebuilder({ database, logger, metrics, projections, listTenants });
   return {
     name: 'projections',
-    routes: [...projectionRoutes(database), ...rebuildRoutes(database, { rebuilder, listTenants })],
-    events: rebuild_events,
+    routes: [
+      ...invoiceRoutes(database),
+      ...reportRoutes(database),
+      projectionStreamRoute(database, streams),
+      ...projectionRoutes(database),
+      ...rebuildRoutes(database, { rebuilder, listTenants }),
+    ],
+    events: [...events, ...rebuild_events],
     jobs: [],
     consumers: projections.map(({ apply, name, description, rest_ms }) =>
       statementConsumer(database, apply, { name, description, rest_ms }),

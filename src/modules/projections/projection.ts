@@ -17,6 +17,8 @@ export interface Projection {
    * `what`, `expected` and `found`, as text. None is right.
    */
   recount: Query;
+  /** Its newest state in short, for those who follow it: one row of `$tenant_id` and `$version` with `data`, the text of a JSON array. */
+  state?: Query;
 }
 
 /** Errors: `not_found`. */

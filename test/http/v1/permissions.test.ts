@@ -82,6 +82,14 @@ const allowed: Record<string, RoleName[]> = {
   'GET /v1/signing_keys': tenant,
   'POST /v1/proof/resumption': ['owner', 'operator'],
 
+  'POST /v1/report_dimensions': owner,
+  'GET /v1/report_dimensions': tenant,
+  'GET /v1/reports/daily_activity': tenant,
+  'GET /v1/balances/daily': tenant,
+  'GET /v1/invoices': tenant,
+  'GET /v1/invoices/aging': tenant,
+  'GET /v1/projections/{projection}/stream': tenant,
+
   'POST /v1/transactions': posters,
   'POST /v1/transactions/bulk': posters,
   'POST /v1/transactions/{transaction}/capture': posters,

@@ -1,0 +1,76 @@
+-- Carries balances by day forward by at most p_limit positions: what entries bring to an account, by the day on which they take effect and
+-- the day on which they were recorded. One call is one transaction; answers what log.begin_slice says, and the position reached.
+-- An entry that expires counts from the day on which it takes effect (or expires, if that is earlier) and is taken back when it expires.
+--
+-- Locks: the consumer's row, until commit.
+create or replace function projection.apply_balances_daily(
+  p_tenant_id uuid, p_consumer text, p_limit integer,
+  out state text, out "position" bigint, out head_position bigint, out retry_ms integer
+)
+language plpgsql volatile
+set search_path = pg_catalog
+set timezone = 'UTC'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_slice record;
+begin
+  select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
+  state := v_slice.state;
+  position := v_slice.up_to_position;
+  head_position := v_slice.head_position;
+  retry_ms := v_slice.retry_ms;
+  if v_slice.state <> 'slice' then
+    return;
+  end if;
+
+  with brought as materialized (
+    select
+      entry.account_id,
+      least(entry.effective_at, entry.expires_at)::date as effective_on,
+      entry.recorded_at::date as recorded_on,
+      entry.expires_at::date as expires_on,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit'), 0) as posted_debits,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'credit'), 0) as posted_credits,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'debit'), 0) as pending_debits,
+      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'credit'), 0) as pending_credits
+    from ledger.entry
+    where entry.tenant_id = p_tenant_id
+      and entry.position > v_slice.after_position and entry.position <= v_slice.up_to_position
+      and entry.recorded_at >= v_slice.after_at and entry.recorded_at <= v_slice.up_to_at
+    group by 1, 2, 3, 4
+  ),
+  delta as (
+    select part.account_id, part.effective_on, part.recorded_on,
+      sum(part.posted_debits) as posted_debits, sum(part.posted_credits) as posted_credits,
+      sum(part.pending_debits) as pending_debits, sum(part.pending_credits) as pending_credits
+    from (
+      select brought.account_id, brought.effective_on, brought.recorded_on,
+        brought.posted_debits, brought.posted_credits, brought.pending_debits, brought.pending_credits
+      from brought
+      union all
+      select brought.account_id, brought.expires_on, brought.recorded_on, 0, 0, -brought.pending_debits, -brought.pending_credits
+      from brought
+      where brought.expires_on is not null
+    ) part
+    group by 1, 2, 3
+  )
+  insert into projection.balances_daily_v as days (
+    tenant_id, version, account_id, effective_on, recorded_on, posted_debits, posted_credits, pending_debits, pending_credits
+  )
+  select
+    p_tenant_id, v_slice.version, delta.account_id, delta.effective_on, delta.recorded_on,
+    delta.posted_debits, delta.posted_credits, delta.pending_debits, delta.pending_credits
+  from delta
+  on conflict on constraint balances_daily_v_pkey do update
+  set
+    posted_debits = days.posted_debits + excluded.posted_debits,
+    posted_credits = days.posted_credits + excluded.posted_credits,
+    pending_debits = days.pending_debits + excluded.pending_debits,
+    pending_credits = days.pending_credits + excluded.pending_credits;
+
+  perform log.end_slice(p_tenant_id, p_consumer, v_slice.up_to_position, v_slice.up_to_at);
+end;
+$$;

@@ -1,0 +1,68 @@
+-- Carries daily activity forward by at most p_limit positions: what was posted, by business day, type of account and currency, in all and per
+-- value of each dimension. One call is one transaction; answers what log.begin_slice says, and the position reached.
+--
+-- Locks: the consumer's row, until commit.
+create or replace function projection.apply_reports(
+  p_tenant_id uuid, p_consumer text, p_limit integer,
+  out state text, out "position" bigint, out head_position bigint, out retry_ms integer
+)
+language plpgsql volatile
+set search_path = pg_catalog
+set timezone = 'UTC'
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_slice record;
+begin
+  select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
+  state := v_slice.state;
+  position := v_slice.up_to_position;
+  head_position := v_slice.head_position;
+  retry_ms := v_slice.retry_ms;
+  if v_slice.state <> 'slice' then
+    return;
+  end if;
+
+  with posted as materialized (
+    select
+      entry.account_id, entry.effective_at::date as effective_on,
+      coalesce(sum(entry.amount) filter (where entry.direction = 'debit'), 0) as debits,
+      coalesce(sum(entry.amount) filter (where entry.direction = 'credit'), 0) as credits,
+      count(*) as entry_count
+    from ledger.entry
+    where entry.tenant_id = p_tenant_id
+      and entry.position > v_slice.after_position and entry.position <= v_slice.up_to_position
+      and entry.recorded_at >= v_slice.after_at and entry.recorded_at <= v_slice.up_to_at
+      and entry.layer = 'posted'
+    group by 1, 2
+  )
+  insert into projection.reports_v as report (
+    tenant_id, version, dimension, effective_on, value, account_type, currency, scale, debits, credits, entry_count
+  )
+  select
+    p_tenant_id, v_slice.version, '', posted.effective_on, '', account.type, account.currency, max(account.scale),
+    sum(posted.debits), sum(posted.credits), sum(posted.entry_count)
+  from posted
+  join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
+  group by posted.effective_on, account.type, account.currency
+  on conflict on constraint reports_v_pkey do update
+  set
+    debits = report.debits + excluded.debits,
+    credits = report.credits + excluded.credits,
+    entry_count = report.entry_count + excluded.entry_count;
+
+  if exists (
+    select
+    from projection.report_dimension dimension
+    where dimension.tenant_id = p_tenant_id and dimension.after_position < v_slice.up_to_position
+  ) then
+    perform projection.apply_report_dimensions(
+      p_tenant_id, v_slice.version, v_slice.after_position, v_slice.after_at, v_slice.up_to_position, v_slice.up_to_at
+    );
+  end if;
+
+  perform log.end_slice(p_tenant_id, p_consumer, v_slice.up_to_position, v_slice.up_to_at);
+end;
+$$;

@@ -1,0 +1,59 @@
+-- Recounts balances by day from the entries up to the position that the projection has reached: each account at the end of each day that it
+-- knows of, on both axes. Answers what differs.
+create or replace function projection.differing_balances_daily(p_tenant_id uuid)
+returns table (what text, expected text, found text)
+language plpgsql stable
+set search_path = pg_catalog
+set timezone = 'UTC'
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+  v_consumer log.consumer;
+begin
+  perform set_config('app.tenant_id', p_tenant_id::text, true);
+  select * into v_consumer from log.consumer where consumer.tenant_id = p_tenant_id and consumer.name = 'balances_daily';
+  return query
+  with entry as materialized (
+    select entry.account_id, entry.layer, entry.direction, entry.amount, entry.recorded_at::date as recorded_on,
+      case when entry.expires_at < entry.effective_at then entry.expires_at else entry.effective_at end as begins_at, entry.expires_at
+    from ledger.entry
+    where entry.tenant_id = p_tenant_id and entry.position <= v_consumer.position
+  ),
+  cell as (
+    select entry.account_id, entry.begins_at::date as effective_on, entry.recorded_on from entry
+    union
+    select entry.account_id, entry.expires_at::date, entry.recorded_on from entry where entry.expires_at is not null
+  ),
+  counted as (
+    select cell.account_id, cell.effective_on, cell.recorded_on, array[
+      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
+        and entry.layer = 'posted' and entry.direction = 'debit' then entry.amount end), 0),
+      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
+        and entry.layer = 'posted' and entry.direction = 'credit' then entry.amount end), 0),
+      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
+        and entry.layer = 'pending' and entry.direction = 'debit' then entry.amount end), 0)
+      - coalesce(sum(case when entry.expires_at >= cell.effective_on and entry.expires_at < cell.effective_on + 1
+        and entry.direction = 'debit' then entry.amount end), 0),
+      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
+        and entry.layer = 'pending' and entry.direction = 'credit' then entry.amount end), 0)
+      - coalesce(sum(case when entry.expires_at >= cell.effective_on and entry.expires_at < cell.effective_on + 1
+        and entry.direction = 'credit' then entry.amount end), 0)
+    ] as sums
+    from cell
+    join entry on entry.account_id = cell.account_id and entry.recorded_on = cell.recorded_on
+    group by cell.account_id, cell.effective_on, cell.recorded_on
+  ),
+  stored as (
+    select days.account_id, days.effective_on, days.recorded_on,
+      array[days.posted_debits, days.posted_credits, days.pending_debits, days.pending_credits] as sums
+    from projection.balances_daily_v days
+    where days.tenant_id = p_tenant_id and days.version = v_consumer.version
+  )
+  select
+    format('balances_daily_v %s in effect on %s, recorded on %s', account_id, effective_on, recorded_on), counted.sums::text, stored.sums::text
+  from counted
+  full join stored using (account_id, effective_on, recorded_on)
+  where counted.sums is distinct from stored.sums;
+end;
+$$;

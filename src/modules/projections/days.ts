@@ -1,0 +1,15 @@
+// Days on the wire: calendar dates, those of UTC.
+import { z } from 'zod';
+
+export const DateSchema = z.iso.date({ error: 'a day is a date such as 2026-10-31' });
+
+const day_ms = 86_400_000;
+
+export function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
+
+/** Whole days from the one to the other; negative when that comes first. */
+export function daysBetween(from: string, to: string): number {
+  return (Date.parse(to) - Date.parse(from)) / day_ms;
+}

@@ -1,0 +1,286 @@
+// Invoices, daily activity and balances by day, read as customers read them: as pages and as CSV, at the position that they ask for.
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { asSuperuser } from '../../support/database.ts';
+import { anAccount, aTenant, aTransaction } from '../../support/factories.ts';
+import { startServer } from '../../support/server.ts';
+import { TestStream } from '../../support/stream.ts';
+import { waitFor } from '../../support/wait.ts';
+
+const server = await startServer();
+
+const ProblemSchema = z.looseObject({
+  code: z.string(),
+  errors: z.array(z.looseObject({ code: z.string() })).optional(),
+});
+const PageSchema = z.object({
+  data: z.array(z.record(z.string(), z.unknown())),
+  has_more: z.boolean(),
+  next_cursor: z.string().nullable(),
+  position: z.number(),
+});
+
+async function aShop() {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  await anAccount(api, { code: 'receivables:customers', type: 'asset' });
+  await anAccount(api, { code: 'assets:bank', type: 'asset' });
+  await anAccount(api, { code: 'revenue:sales', type: 'revenue' });
+  let position = 0;
+  const post = async (debit: string, credit: string, amount: string, rest: Record<string, unknown>) => {
+    const posted = await aTransaction(api, { debit, credit, amount, ...rest });
+    position = posted.position;
+    return posted;
+  };
+  const raise = (amount: string, metadata: Record<string, string>, effective_at = '2026-01-10T12:00:00Z') =>
+    post('receivables:customers', 'revenue:sales', amount, { metadata, effective_at });
+  const pay = (amount: string, metadata: Record<string, string>, effective_at = '2026-02-10T12:00:00Z') =>
+    post('assets:bank', 'receivables:customers', amount, { metadata, effective_at });
+  const read = async (path: string) => {
+    const separator = path.includes('?') ? '&' : '?';
+    return (await api.get(`${path}${separator}min_position=${position}`)).as(PageSchema);
+  };
+  const follow = async (path: string, body: unknown = {}) => {
+    position = (await api.post(path, body)).as(z.looseObject({ position: z.number() })).position;
+  };
+  return { tenant, api, raise, pay, post, read, follow, at: () => position };
+}
+
+/** One line for each, as far as money goes. */
+async function owed(shop: Awaited<ReturnType<typeof aShop>>, query: string) {
+  const { data } = await shop.read(`/v1/invoices${query}`);
+  return data.map(
+    ({ invoice, customer, raised, paid, due, status, bucket, days_overdue }) =>
+      `${invoice} ${customer}: ${raised} - ${paid} = ${due} ${status} ${bucket} ${days_overdue}`,
+  );
+}
+
+test('an invoice is what was raised less what was paid, as of any day, overdue from the day after it is due', async () => {
+  const shop = await aShop();
+  await shop.raise('10000', { invoice: 'inv_1', customer: 'alice', due_on: '2026-01-31' });
+  await shop.pay('4000', { invoice: 'inv_1' });
+  await shop.pay('6000', { invoice: 'inv_1' }, '2026-03-15T00:00:00Z');
+  await shop.raise('500', { invoice: 'inv_2', customer: 'bob' });
+  await shop.raise('700', { other: 'thing' });
+  expect(await owed(shop, '?as_of=2026-01-09')).toEqual([]);
+  expect(await owed(shop, '?as_of=2026-01-31')).toEqual([
+    'inv_1 alice: 10000 - 0 = 10000 open current 0',
+    'inv_2 bob: 500 - 0 = 500 open current 0',
+  ]);
+  expect(await owed(shop, '?as_of=2026-03-01&customer=alice')).toEqual([
+    'inv_1 alice: 10000 - 4000 = 6000 overdue days_1_30 29',
+  ]);
+  expect(await owed(shop, '?as_of=2026-03-14&status=overdue')).toEqual([
+    'inv_1 alice: 10000 - 4000 = 6000 overdue days_31_60 42',
+  ]);
+  expect(await owed(shop, '?status=paid')).toEqual(['inv_1 alice: 10000 - 10000 = 0 paid null 0']);
+});
+
+test('a reversal takes back what its target did, a capture counts for the hold, a hold does not count', async () => {
+  const shop = await aShop();
+  const raised = await shop.raise('1000', { invoice: 'inv_1', customer: 'alice', due_on: '2026-01-31' });
+  const paid = await shop.pay('300', { invoice: 'inv_1' });
+  await shop.follow(`/v1/transactions/${paid.id}/reversal`, { amount: '100' });
+  await shop.follow(`/v1/transactions/${raised.id}/reversal`, { amount: '200' });
+  expect(await owed(shop, '?as_of=2026-01-31')).toEqual(['inv_1 alice: 1000 - 0 = 1000 open current 0']);
+  expect(await owed(shop, '')).toEqual([expect.stringContaining('inv_1 alice: 800 - 200 = 600 overdue')]);
+  const hold = await shop.post('assets:bank', 'receivables:customers', '50', {
+    metadata: { invoice: 'inv_1' },
+    status: 'pending',
+  });
+  expect(await owed(shop, '')).toEqual([expect.stringContaining('800 - 200 = 600')]);
+  await shop.follow(`/v1/transactions/${hold.id}/capture`, { amount: '40' });
+  expect(await owed(shop, '')).toEqual([expect.stringContaining('800 - 240 = 560')]);
+});
+
+test('aging says per customer how long what is due has been overdue', async () => {
+  const shop = await aShop();
+  const due = { a: '2026-05-31', b: '2026-05-01', c: '2026-04-01', d: '2026-03-02', e: '2026-03-01' };
+  for (const [index, due_on] of Object.values(due).entries()) {
+    await shop.raise(`${10 ** index}`, { invoice: `inv_${index}`, customer: 'alice', due_on });
+  }
+  await shop.raise('7', { invoice: 'inv_x' });
+  await shop.pay('9', { invoice: 'inv_x' });
+  const { data } = await shop.read('/v1/invoices/aging?as_of=2026-05-31');
+  expect(data).toEqual([
+    {
+      customer: null,
+      currency: 'EUR',
+      scale: 2,
+      invoice_count: 1,
+      due: '0',
+      current: '0',
+      days_1_30: '0',
+      days_31_60: '0',
+      days_61_90: '0',
+      days_over_90: '0',
+      overpaid: '2',
+    },
+    {
+      customer: 'alice',
+      currency: 'EUR',
+      scale: 2,
+      invoice_count: 5,
+      due: '11111',
+      current: '1',
+      days_1_30: '10',
+      days_31_60: '100',
+      days_61_90: '1000',
+      days_over_90: '10000',
+      overpaid: '0',
+    },
+  ]);
+});
+
+test('daily activity is split by a dimension from the position on that names it', async () => {
+  const shop = await aShop();
+  await shop.raise('100', { channel: 'web' });
+  await shop.api.post('/v1/report_dimensions', { key: 'channel' });
+  const web = await shop.raise('20', { channel: 'web' });
+  await shop.raise('3', { channel: 'shop' });
+  await shop.follow(`/v1/transactions/${web.id}/reversal`, { effective_at: '2026-01-11T00:00:00Z' });
+  const lines = async (query: string) =>
+    (await shop.read(`/v1/reports/daily_activity${query}`)).data.map(
+      ({ effective_on, value, account_type, debits, credits, entry_count }) =>
+        `${effective_on} ${value} ${account_type} ${debits} ${credits} ${entry_count}`,
+    );
+  expect(await lines('?account_type=revenue')).toEqual([
+    '2026-01-10 null revenue 0 123 3',
+    '2026-01-11 null revenue 20 0 1',
+  ]);
+  expect(await lines('?dimension=channel&account_type=revenue')).toEqual([
+    '2026-01-10 shop revenue 0 3 1',
+    '2026-01-10 web revenue 0 20 1',
+    '2026-01-11 web revenue 20 0 1',
+  ]);
+  expect(await lines('?dimension=channel&value=web&as_of=2026-01-10&from=2026-01-10')).toHaveLength(2);
+  const dimensions = await shop.api.get('/v1/report_dimensions');
+  expect(dimensions.body).toMatchObject({ data: [{ key: 'channel' }] });
+  const again = await shop.api.post('/v1/report_dimensions', { key: 'channel' });
+  expect(again.as.bind(null, z.unknown())).toThrow('report_dimension_taken');
+  for (let number = 2; number <= 10; number += 1)
+    await shop.api.post('/v1/report_dimensions', { key: `k${number}` });
+  const eleventh = await shop.api.post('/v1/report_dimensions', { key: 'k11' });
+  expect(ProblemSchema.parse(eleventh.body).code).toBe('report_dimension_limit_reached');
+});
+
+test('a balance at the end of a day is the one that the account tells of that instant, on both axes', async () => {
+  const shop = await aShop();
+  await shop.raise('1000', {}, '2026-01-10T23:59:59.999999Z');
+  await shop.raise('200', {}, '2026-01-11T00:00:00Z');
+  await shop.pay('30', {}, '2026-01-12T08:00:00Z');
+  const account = 'receivables:customers';
+  for (const day of ['2026-01-09', '2026-01-10', '2026-01-11', '2026-01-12']) {
+    const { data } = await shop.read(`/v1/balances/daily?as_of=${day}&account=${account}`);
+    const exact = await shop.api.get(`/v1/accounts/${account}/balance?as_of=${day}T23:59:59.999999Z`);
+    const { posted } = exact.as(z.looseObject({ posted: z.object({ balance: z.string() }) }));
+    expect(data[0]?.balance ?? '0', day).toBe(posted.balance);
+  }
+  const known = await shop.read('/v1/balances/daily?known_on=2026-01-12');
+  expect(known.data).toEqual([]);
+  const all = await shop.read('/v1/balances/daily?code_prefix=re');
+  expect(all.data.map(({ account_code, balance }) => `${account_code} ${balance}`)).toEqual([
+    'receivables:customers 1170',
+    'revenue:sales 1200',
+  ]);
+});
+
+test('pages follow each other, and a cursor is bound to its filters', async () => {
+  const shop = await aShop();
+  for (const number of [1, 2, 3]) await shop.raise('5', { invoice: `inv_${number}` });
+  const first = await shop.read('/v1/invoices?limit=2');
+  expect(first.data.map(({ invoice }) => invoice)).toEqual(['inv_1', 'inv_2']);
+  const second = await shop.api.get(`/v1/invoices?limit=2&cursor=${first.next_cursor}`);
+  expect(second.as(PageSchema).data.map(({ invoice }) => invoice)).toEqual(['inv_3']);
+  const other = await shop.api.get(`/v1/invoices?status=open&cursor=${first.next_cursor}`);
+  expect(ProblemSchema.parse(other.body).code).toBe('cursor_mismatch');
+});
+
+test('CSV has all rows, quotes what needs it, runs no formula, and says its position', async () => {
+  const shop = await aShop();
+  await shop.raise('5', { invoice: 'inv_1', customer: '=HYPERLINK("x")' });
+  await shop.raise('6', { invoice: 'inv, "2"', customer: '-5' });
+  await shop.raise('7', { invoice: '@sum', customer: 'line\nbreak' });
+  const by_query = await shop.api.get(`/v1/invoices?format=csv&as_of=2026-01-31&min_position=${shop.at()}`);
+  const by_header = await shop.api.get('/v1/invoices?as_of=2026-01-31', { headers: { Accept: 'text/csv' } });
+  expect(by_query.headers.get('content-type')).toBe('text/csv; charset=utf-8');
+  expect(by_query.headers.get('lattice-position')).toBe(String(shop.at()));
+  expect(by_header.text).toBe(by_query.text);
+  expect(by_query.text).toBe(
+    [
+      'invoice,customer,currency,scale,raised,paid,due,due_on,days_overdue,bucket,status,first_on',
+      `'@sum,"line\nbreak",EUR,2,7,0,7,,0,current,open,2026-01-10`,
+      '"inv, ""2""",-5,EUR,2,6,0,6,,0,current,open,2026-01-10',
+      `inv_1,"'=HYPERLINK(""x"")",EUR,2,5,0,5,,0,current,open,2026-01-10`,
+      '',
+    ].join('\r\n'),
+  );
+  const paged = await shop.api.get('/v1/invoices?format=csv&limit=1');
+  expect(paged.text.split('\r\n')).toHaveLength(3);
+  expect(paged.headers.get('link')).toContain('rel="next"');
+});
+
+test('a position beyond the log is refused, and one that a parked projection does not reach is to be retried', async () => {
+  const shop = await aShop();
+  await shop.raise('5', { invoice: 'inv_1' });
+  await shop.read('/v1/invoices');
+  const ahead = await shop.api.get(`/v1/invoices?min_position=${shop.at() + 1000}`);
+  expect(ProblemSchema.parse(ahead.body)).toMatchObject({
+    code: 'invalid_request',
+    errors: [{ code: 'position_ahead' }],
+  });
+  await asSuperuser(
+    z.unknown(),
+    `update log.consumer set attempts = 8, reason = 'test', parked_at = now() where tenant_id = $1 and name = 'invoices'`,
+    [shop.tenant.id],
+  );
+  await shop.raise('6', { invoice: 'inv_2' });
+  const behind = await shop.api.get(`/v1/invoices?min_position=${shop.at()}`);
+  expect([behind.status, behind.headers.get('retry-after')]).toEqual([409, '1']);
+  expect(ProblemSchema.parse(behind.body)).toMatchObject({
+    code: 'projection_behind',
+    min_position: shop.at(),
+  });
+});
+
+test('what is no date, no number and no filter is named', async () => {
+  const { api } = await aShop();
+  for (const query of ['as_of=2026-02-30', 'min_position=-1', 'status=late', 'format=xml', 'colour=red']) {
+    const answer = await api.get(`/v1/invoices?${query}`);
+    expect([query, answer.status, ProblemSchema.parse(answer.body).code]).toEqual([
+      query,
+      400,
+      'invalid_request',
+    ]);
+  }
+});
+
+test('a projection is followed as it moves; one that is not there is a 404', async () => {
+  const shop = await aShop();
+  const open = (name: string) =>
+    TestStream.open(`${server.url}/v1/projections/${name}/stream`, { api_key: shop.tenant.api_key });
+  const missing = await shop.api.get('/v1/projections/nothing/stream');
+  expect([missing.status, ProblemSchema.parse(missing.body).code]).toEqual([404, 'not_found']);
+  const StateSchema = z.object({
+    position: z.number(),
+    projection: z.string(),
+    version: z.number(),
+    lag_events: z.number(),
+    data: z.array(z.looseObject({})).nullable(),
+  });
+  const stream = await open('invoices');
+  const daily = await open('balances_daily');
+  const states = (from: TestStream) =>
+    from.events.map(({ data }) => StateSchema.parse(JSON.parse(data ?? '')));
+  await stream.count(1);
+  await shop.raise('5', { invoice: 'inv_1' });
+  await shop.pay('2', { invoice: 'inv_1' });
+  const last = await waitFor('the stream has come to the last position', () =>
+    states(stream).find(({ position, lag_events }) => position === shop.at() && lag_events === 0),
+  );
+  expect(last.data).toEqual([{ currency: 'EUR', scale: 2, invoice_count: 1, due: '3', overpaid: '0' }]);
+  await waitFor('so has the other', () => states(daily).some(({ position }) => position === shop.at()));
+  expect(states(daily).every(({ data }) => data === null)).toBe(true);
+  await stream.close();
+  await daily.close();
+});

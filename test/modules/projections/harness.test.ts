@@ -1,0 +1,127 @@
+// Every projection of the manifest, on random ledgers: in whatever slices it is applied it comes to the rows of one slice, and these are
+// what a count that shares nothing with it says.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { projections } from '../../../src/modules/projections/manifest.ts';
+import type { Projection } from '../../../src/modules/projections/projection.ts';
+import { createReportDimension } from '../../../src/modules/projections/report_dimensions.ts';
+import { asSuperuser, database } from '../../support/database.ts';
+import { aTenant, type TestTenant } from '../../support/factories.ts';
+import { startServer } from '../../support/server.ts';
+import { randomBooks, randomFrom } from '../ledger/random_books.ts';
+import { randomInvoices } from './random_invoices.ts';
+
+const RowsSchema = z.object({ rows: z.string().nullable() });
+const AppliedSchema = z.object({
+  state: z.string(),
+  position: z.number().nullable(),
+  head_position: z.number().nullable(),
+  retry_ms: z.number().nullable(),
+});
+const DifferenceSchema = z.object({
+  what: z.string(),
+  expected: z.string().nullable(),
+  found: z.string().nullable(),
+});
+
+/** A tenant with a past that names two dimensions on the way, and which no server follows any longer. */
+async function aPast(seed: number, count: number): Promise<TestTenant> {
+  const tenant = await aTenant();
+  const server = await startServer({ CONSUMERS: 'off' });
+  const api = server.client(tenant.api_key);
+  await randomInvoices(api, seed, 2, count);
+  await database.transaction(tenant.actor, (tx) => createReportDimension(tx, 'channel'));
+  await randomBooks(api, seed, count);
+  await randomInvoices(api, seed + 1, 4, count);
+  await database.transaction(tenant.actor, (tx) => createReportDimension(tx, 'region'));
+  await randomInvoices(api, seed + 2, 2, count);
+  await server.close();
+  return tenant;
+}
+
+/** All rows of the projection, as text. */
+async function rowsOf(tenant: TestTenant, { tables }: Projection): Promise<string> {
+  const parts: string[] = [];
+  for (const table of tables) {
+    const text = `select string_agg(each::text, E'\\n' order by each::text) as rows from projection.${table} each where tenant_id = $1`;
+    const [found] = await asSuperuser(RowsSchema, text, [tenant.id]);
+    parts.push(`${table}\n${found?.rows}`);
+  }
+  return parts.join('\n');
+}
+
+async function forget(tenant: TestTenant, { name, tables }: Projection): Promise<void> {
+  for (const table of tables) {
+    await asSuperuser(z.unknown(), `delete from projection.${table} where tenant_id = $1`, [tenant.id]);
+  }
+  await asSuperuser(z.unknown(), 'delete from log.consumer where tenant_id = $1 and name = $2', [
+    tenant.id,
+    name,
+  ]);
+}
+
+async function applyAll(tenant: TestTenant, { name, apply }: Projection, limit: () => number): Promise<void> {
+  for (let state: string | undefined = 'slice'; state === 'slice'; ) {
+    const values = { tenant_id: tenant.id, consumer: name, limit: limit() };
+    const [applied] = await database.call(apply, values, AppliedSchema);
+    state = applied?.state;
+  }
+}
+
+function recount(tenant: TestTenant, projection: Projection) {
+  return database.call(projection.recount, { tenant_id: tenant.id }, DifferenceSchema);
+}
+
+test('there are projections to look at', () => {
+  expect(projections.length).toBeGreaterThan(3);
+  expect(new Set(projections.flatMap(({ tables }) => tables)).size).toBeGreaterThan(10);
+});
+
+describe.each(projections)('$name', (projection) => {
+  test('comes to the same rows in any slices, which are what a recount says', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.integer(), async (seed, cut) => {
+        const tenant = await aPast(seed, 90);
+        await applyAll(tenant, projection, () => 1_000_000);
+        const at_once = await rowsOf(tenant, projection);
+        expect(at_once).toContain(`${projection.tables[0]}\n(`);
+        expect(await recount(tenant, projection)).toEqual([]);
+
+        const random = randomFrom(cut);
+        await forget(tenant, projection);
+        await applyAll(tenant, projection, () => 1 + Math.floor(random() ** 3 * 200));
+        expect(await rowsOf(tenant, projection)).toBe(at_once);
+      }),
+      { numRuns: 2 },
+    );
+  }, 60_000);
+
+  test('is right after every slice, and comes to the same rows one position at a time', async () => {
+    const tenant = await aPast(7, 25);
+    let slices = 0;
+    await applyAll(tenant, projection, () => {
+      slices += 1;
+      return 40;
+    });
+    expect(slices).toBeGreaterThan(3);
+    expect(await recount(tenant, projection)).toEqual([]);
+    const followed = await rowsOf(tenant, projection);
+    await forget(tenant, projection);
+    await applyAll(tenant, projection, () => 1);
+    expect(await rowsOf(tenant, projection)).toBe(followed);
+  });
+
+  test('has a recount that finds a row that is missing', async () => {
+    const tenant = await aPast(8, 25);
+    await applyAll(tenant, projection, () => 100);
+    expect(await recount(tenant, projection)).toEqual([]);
+    const [table] = projection.tables;
+    await asSuperuser(
+      z.unknown(),
+      `delete from projection.${table} where ctid = (select min(ctid) from projection.${table} where tenant_id = $1)`,
+      [tenant.id],
+    );
+    expect((await recount(tenant, projection)).length).toBeGreaterThan(0);
+  });
+});

@@ -442,7 +442,7 @@ create function ledger.list_transactions(p_tenant_id uuid, p_limit integer, p_be
   language plpgsql volatile set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
 grant execute on function ledger.list_transactions to lattice_app;
 
-create function ledger.post_batches(p_tenant_ids uuid[], p_accounts_positions bigint[], p_head_positions bigint[], p_head_ats timestamp with time zone[], p_rely_on_balances boolean[], p_command_counts integer[], p_limited_counts integer[], p_command_tenants integer[], p_entry_tenants integer[], p_key_hashes uuid[], p_request_hashes uuid[], p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text, p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[])
+create function ledger.post_batches(p_tenant_ids uuid[], p_accounts_positions bigint[], p_balances_positions bigint[], p_balances_ats timestamp with time zone[], p_command_counts integer[], p_limited_counts integer[], p_key_hashes uuid[], p_request_hashes uuid[], p_event_ids uuid[], p_types text[], p_subject_ids uuid[], p_data text, p_actor_ids uuid[], p_request_ids text[], p_effective_ats timestamp with time zone[], p_reference_hashes uuid[], p_expires_ats timestamp with time zone[], p_entry_commands integer[], p_entry_ordinals integer[], p_entry_account_ids uuid[], p_entry_layers ledger.layer[], p_entry_directions ledger.direction[], p_entry_amounts numeric[], p_entry_effective_ats timestamp with time zone[], p_entry_expires_ats timestamp with time zone[], p_pair_commands integer[], p_pair_hashes uuid[], p_limited_ids uuid[], p_limited_debit_normals boolean[], p_limited_available_mins numeric[], p_limited_posted_maxs numeric[], p_limited_worst_outs numeric[], p_limited_worst_ins numeric[])
   returns TABLE(state text, first_position bigint, recorded_at timestamp with time zone, limited_balances numeric[])
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.post_batches to lattice_app;
@@ -533,7 +533,6 @@ create table log.event (
 CREATE INDEX event_subject_idx ON ONLY log.event USING btree (tenant_id, subject_id, "position");
 alter table log.event enable row level security;
 alter table log.event force row level security;
-create policy batch_heads on log.event as permissive for select using (tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting('app.batch_tenant_ids'::text, true), ''::text))::uuid[] AS "nullif"), '{}'::uuid[])));
 create policy batch_wall on log.event as permissive for insert using ; -- with check (tenant_id = ANY (COALESCE(( SELECT (NULLIF(current_setting('app.batch_tenant_ids'::text, true), ''::text))::uuid[] AS "nullif"), '{}'::uuid[])))
 create policy tenant_wall on log.event as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
 grant insert, select on log.event to lattice_app;
@@ -658,6 +657,24 @@ create policy tenant_wall on projection.balance_checkpoints_v as permissive for 
 grant delete, insert, select, update on projection.balance_checkpoints_v to lattice_app;
 grant select on projection.balance_checkpoints_v to lattice_read;
 
+create table projection.balances_daily_v (
+  tenant_id uuid not null,
+  version integer not null,
+  account_id uuid not null,
+  effective_on date not null,
+  recorded_on date not null,
+  posted_debits numeric not null,
+  posted_credits numeric not null,
+  pending_debits numeric not null,
+  pending_credits numeric not null,
+  constraint balances_daily_v_pkey PRIMARY KEY (tenant_id, version, account_id, effective_on, recorded_on)
+) with (fillfactor=70);
+alter table projection.balances_daily_v enable row level security;
+alter table projection.balances_daily_v force row level security;
+create policy tenant_wall on projection.balances_daily_v as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select, update on projection.balances_daily_v to lattice_app;
+grant select on projection.balances_daily_v to lattice_read;
+
 create table projection.balances_v (
   tenant_id uuid not null,
   account_id uuid not null,
@@ -735,6 +752,62 @@ create policy tenant_wall on projection.expiring_holds_v as permissive for all u
 grant delete, insert, select, update on projection.expiring_holds_v to lattice_app;
 grant select on projection.expiring_holds_v to lattice_read;
 
+create table projection.invoice_days_v (
+  tenant_id uuid not null,
+  version integer not null,
+  invoice text collate "C" not null,
+  currency text collate "C" not null,
+  effective_on date not null,
+  raised numeric not null,
+  paid numeric not null,
+  constraint invoice_days_v_pkey PRIMARY KEY (tenant_id, version, invoice, currency, effective_on)
+) with (fillfactor=70);
+alter table projection.invoice_days_v enable row level security;
+alter table projection.invoice_days_v force row level security;
+create policy tenant_wall on projection.invoice_days_v as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select, update on projection.invoice_days_v to lattice_app;
+grant select on projection.invoice_days_v to lattice_read;
+
+create table projection.invoice_transactions_v (
+  tenant_id uuid not null,
+  version integer not null,
+  transaction_id uuid not null,
+  invoice text not null,
+  customer text,
+  due_on date,
+  is_reversal boolean not null,
+  constraint invoice_transactions_v_pkey PRIMARY KEY (tenant_id, version, transaction_id)
+);
+alter table projection.invoice_transactions_v enable row level security;
+alter table projection.invoice_transactions_v force row level security;
+create policy tenant_wall on projection.invoice_transactions_v as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select, update on projection.invoice_transactions_v to lattice_app;
+grant select on projection.invoice_transactions_v to lattice_read;
+
+create table projection.invoices_v (
+  tenant_id uuid not null,
+  version integer not null,
+  invoice text collate "C" not null,
+  currency text collate "C" not null,
+  scale smallint not null,
+  customer text collate "C",
+  customer_position bigint,
+  due_on date,
+  due_position bigint,
+  raised numeric not null,
+  paid numeric not null,
+  first_on date not null,
+  last_position bigint not null,
+  constraint invoices_v_pkey PRIMARY KEY (tenant_id, version, invoice, currency)
+) with (fillfactor=70);
+CREATE INDEX invoices_v_customer_idx ON projection.invoices_v USING btree (tenant_id, version, customer);
+CREATE INDEX invoices_v_open_idx ON projection.invoices_v USING btree (tenant_id, version, due_on) WHERE (raised <> paid);
+alter table projection.invoices_v enable row level security;
+alter table projection.invoices_v force row level security;
+create policy tenant_wall on projection.invoices_v as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select, update on projection.invoices_v to lattice_app;
+grant select on projection.invoices_v to lattice_read;
+
 create table projection.open_holds_v (
   tenant_id uuid not null,
   transaction_id uuid not null,
@@ -782,6 +855,55 @@ create policy tenant_wall on projection.rebuild as permissive for all using (ten
 grant insert, select, update on projection.rebuild to lattice_app;
 grant select on projection.rebuild to lattice_read;
 
+create table projection.report_dimension (
+  tenant_id uuid not null,
+  key text collate "C" not null,
+  after_position bigint not null,
+  number smallint not null,
+  recorded_at timestamp with time zone not null,
+  constraint report_dimension_taken PRIMARY KEY (tenant_id, key),
+  constraint report_dimension_limit_reached CHECK (((number >= 1) AND (number <= 10)))
+);
+alter table projection.report_dimension enable row level security;
+alter table projection.report_dimension force row level security;
+create policy tenant_wall on projection.report_dimension as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant insert, select on projection.report_dimension to lattice_app;
+grant select on projection.report_dimension to lattice_read;
+
+create table projection.report_transactions_v (
+  tenant_id uuid not null,
+  version integer not null,
+  transaction_id uuid not null,
+  dimension text collate "C" not null,
+  value text not null,
+  constraint report_transactions_v_pkey PRIMARY KEY (tenant_id, version, transaction_id, dimension)
+);
+alter table projection.report_transactions_v enable row level security;
+alter table projection.report_transactions_v force row level security;
+create policy tenant_wall on projection.report_transactions_v as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select, update on projection.report_transactions_v to lattice_app;
+grant select on projection.report_transactions_v to lattice_read;
+
+create table projection.reports_v (
+  tenant_id uuid not null,
+  version integer not null,
+  dimension text collate "C" not null,
+  effective_on date not null,
+  value text collate "C" not null,
+  account_type text collate "C" not null,
+  currency text collate "C" not null,
+  scale smallint not null,
+  debits numeric not null,
+  credits numeric not null,
+  entry_count bigint not null,
+  constraint reports_v_pkey PRIMARY KEY (tenant_id, version, dimension, effective_on, value, account_type, currency)
+) with (fillfactor=70);
+alter table projection.reports_v enable row level security;
+alter table projection.reports_v force row level security;
+create policy tenant_wall on projection.reports_v as permissive for all using (tenant_id = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS "nullif"));
+grant delete, insert, select, update on projection.reports_v to lattice_app;
+grant select on projection.reports_v to lattice_read;
+
 create function projection.add_checkpoints(p_tenant_id uuid, p_version integer, p_account_ids uuid[], p_counts_before bigint[], p_every bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language sql volatile set search_path=pg_catalog;
@@ -797,6 +919,11 @@ create function projection.apply_balances(p_tenant_id uuid, p_consumer text, p_l
   language plpgsql volatile set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_balances to lattice_app;
 
+create function projection.apply_balances_daily(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
+  returns record
+  language plpgsql volatile set TimeZone=UTC set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.apply_balances_daily to lattice_app;
+
 create function projection.apply_dated_entries(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
@@ -806,6 +933,27 @@ create function projection.apply_holds(p_tenant_id uuid, p_version integer, p_st
   returns void
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_holds to lattice_app;
+
+create function projection.apply_invoices(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
+  returns record
+  language plpgsql volatile set TimeZone=UTC set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.apply_invoices to lattice_app;
+
+create function projection.apply_report_dimensions(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+  returns void
+  language sql volatile set TimeZone=UTC set enable_seqscan=off set jit=off set search_path=pg_catalog;
+grant execute on function projection.apply_report_dimensions to lattice_app;
+
+create function projection.apply_reports(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
+  returns record
+  language plpgsql volatile set TimeZone=UTC set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.apply_reports to lattice_app;
+
+create function projection.differing_balances_daily(p_tenant_id uuid)
+  returns TABLE(what text, expected text, found text)
+  language plpgsql stable set TimeZone=UTC set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function projection.differing_balances_daily to lattice_app;
+grant execute on function projection.differing_balances_daily to lattice_read;
 
 create function projection.differing_dated_sums(p_tenant_id uuid, p_version integer, p_position bigint)
   returns TABLE(name text, account_id uuid, what text, expected text, found text)
@@ -818,6 +966,18 @@ create function projection.differing_holds(p_tenant_id uuid, p_version integer, 
   language sql stable set search_path=pg_catalog;
 grant execute on function projection.differing_holds to lattice_app;
 grant execute on function projection.differing_holds to lattice_read;
+
+create function projection.differing_invoices(p_tenant_id uuid)
+  returns TABLE(what text, expected text, found text)
+  language plpgsql stable set TimeZone=UTC set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function projection.differing_invoices to lattice_app;
+grant execute on function projection.differing_invoices to lattice_read;
+
+create function projection.differing_reports(p_tenant_id uuid)
+  returns TABLE(what text, expected text, found text)
+  language plpgsql stable set TimeZone=UTC set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function projection.differing_reports to lattice_app;
+grant execute on function projection.differing_reports to lattice_read;
 
 create function projection.differing_rows(p_tenant_id uuid, p_table text, p_version integer, p_other_version integer, p_limit integer, OUT difference_count bigint, OUT differences json)
   returns record
@@ -835,6 +995,12 @@ create function projection.end_rebuild(p_tenant_id uuid, p_projection text, p_nu
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function projection.end_rebuild to lattice_app;
 
+create function projection.find_position(p_tenant_id uuid, p_name text, OUT "position" bigint, OUT version integer, OUT head_position bigint)
+  returns record
+  language plpgsql stable set search_path=pg_catalog;
+grant execute on function projection.find_position to lattice_app;
+grant execute on function projection.find_position to lattice_read;
+
 create function projection.find_positions(p_tenant_id uuid, p_projection text, OUT version integer, OUT "position" bigint, OUT built_version integer, OUT built_position bigint)
   returns record
   language sql stable set search_path=pg_catalog;
@@ -845,6 +1011,18 @@ create function projection.insert_dated_sums(p_tenant_id uuid, p_version integer
   returns void
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.insert_dated_sums to lattice_app;
+
+create function projection.is_receivable(p_type text, p_code text)
+  returns boolean
+  language sql immutable strict set search_path=pg_catalog;
+grant execute on function projection.is_receivable to lattice_app;
+grant execute on function projection.is_receivable to lattice_read;
+
+create function projection.list_balances_daily(p_tenant_id uuid, p_version integer, p_as_of date, p_known_on date, p_account text, p_code_prefix text, p_currency text, p_after_code text, p_limit integer)
+  returns TABLE(account_id uuid, code text, type text, currency text, scale smallint, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
+  language sql stable set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+grant execute on function projection.list_balances_daily to lattice_app;
+grant execute on function projection.list_balances_daily to lattice_read;
 
 create function projection.list_running_rebuilds(p_tenant_ids uuid[])
   returns TABLE(tenant_id uuid, projection text, number integer, version integer)
@@ -860,6 +1038,12 @@ create function projection.lock_versions(p_tenant_id uuid, p_projection text, OU
   returns record
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function projection.lock_versions to lattice_app;
+
+create function projection.maybe_date(p_text text)
+  returns date
+  language sql immutable strict set search_path=pg_catalog;
+grant execute on function projection.maybe_date to lattice_app;
+grant execute on function projection.maybe_date to lattice_read;
 
 create function projection.merge_dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_start bigint, p_end bigint)
   returns void
@@ -880,6 +1064,12 @@ create function projection.sweep_rows(p_tenant_id uuid, p_projection text, p_tab
   returns bigint
   language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
 grant execute on function projection.sweep_rows to lattice_app;
+
+create function projection.tag_invoice(p_invoice text, p_customer text, p_due_on date, p_reverses boolean, p_target_invoice text, p_target_customer text, p_target_due_on date, p_target_is_reversal boolean, OUT invoice text, OUT customer text, OUT due_on date, OUT is_reversal boolean)
+  returns record
+  language sql immutable set search_path=pg_catalog;
+grant execute on function projection.tag_invoice to lattice_app;
+grant execute on function projection.tag_invoice to lattice_read;
 
 create schema proofs;
 grant usage on schema proofs to lattice_app;

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,8 @@ import { makeSigningKeys } from '../src/modules/proofs/index.ts';
 import { createTenant } from '../src/modules/tenants/index.ts';
 
 const sql = queries(import.meta.url, 'settings_describe');
+
+const PackageSchema = z.object({ scripts: z.object({ start: z.string().startsWith('exec node ') }) });
 
 const logger = createLogger('warn');
 const ready_timeout_ms = 60_000;
@@ -169,7 +171,7 @@ async function startServer(
 ): Promise<ChildProcess> {
   const signing_keys = join(directory, 'signing_keys.pem');
   if (!existsSync(signing_keys)) makeSigningKeys(signing_keys);
-  const server = spawn(process.execPath, ['src/main.ts', 'start'], {
+  const server = spawn(process.execPath, startArguments(), {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
@@ -196,6 +198,12 @@ async function startServer(
   });
   await ready(port, server);
   return server;
+}
+
+/** What `npm start` gives Node: its limits on memory are part of what is measured. */
+function startArguments(): string[] {
+  const { scripts } = PackageSchema.parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
+  return scripts.start.replace(/^exec node /, '').split(' ');
 }
 
 /** Waits until the server says that it is ready. */

@@ -1,6 +1,6 @@
 // The process as a server: modules, HTTP listeners in front of them, and how both end without cutting anybody off.
 import type { Server } from 'node:http';
-import { Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../config.ts';
 import { Database } from '../db.ts';
 import { createApp } from '../http/app.ts';
@@ -35,7 +35,10 @@ export async function openServer(config: Config, app_url: string, logger: Logger
     application_name: 'lattice',
     logger,
   });
-  const context = { config, database, logger, metrics: new Registry(), draining: draining.signal };
+  const metrics = new Registry();
+  // Of the process itself: memory, processor time, delay of the event loop.
+  collectDefaultMetrics({ register: metrics });
+  const context = { config, database, logger, metrics, draining: draining.signal };
   const modules = createModules(context);
   const app = createApp(context, modules, { schemaDifferences: () => schemaDifferences(app_url) });
   for (const module of modules) await module.start?.();

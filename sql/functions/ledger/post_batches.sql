@@ -1,19 +1,27 @@
 -- Posts plain batches of several tenants in one transaction, so that tenants who post little share a commit, a round trip and the
 -- inserts. Plain: postings and holds, no answers and no targets; see ledger.post_transactions for the arrays, which here hold the
--- commands of all tenants one after the other. p_command_counts and p_limited_counts say how many are whose; p_entry_commands and
--- p_pair_commands count through all of them.
+-- commands of all tenants one after the other. p_command_counts and p_limited_counts say how many are whose, p_command_tenants
+-- and p_entry_tenants whose each is; p_entry_commands and p_pair_commands count through all of them.
 --
 -- One row per tenant, in order: the state, first_position, recorded_at and limited_balances of ledger.post_transactions. A state other
 -- than `posted` wrote nothing for that tenant, who is then posted alone. A unique violation rolls back all of them.
+--
+-- p_head_positions and p_head_ats say where the caller knows a log to stand: after that event nothing had halted the tenant, no account
+-- had changed beyond p_accounts_positions, and balances were what the caller remembers, who leaves out limits that they meet if it relies
+-- on them. If that event is still the last, all of it still holds, and one look into the log stands for the others. Null when the
+-- caller does not know.
 --
 -- Locks: each tenant's, until commit. The caller orders the tenants by id, so that two callers never wait for each other.
 create or replace function ledger.post_batches(
   p_tenant_ids uuid[],
   p_accounts_positions bigint[],
-  p_balances_positions bigint[],
-  p_balances_ats timestamptz[],
+  p_head_positions bigint[],
+  p_head_ats timestamptz[],
+  p_rely_on_balances boolean[],
   p_command_counts integer[],
   p_limited_counts integer[],
+  p_command_tenants integer[],
+  p_entry_tenants integer[],
   p_key_hashes uuid[],
   p_request_hashes uuid[],
   p_event_ids uuid[],
@@ -51,48 +59,76 @@ as $$
 #variable_conflict use_column
 declare
   v_tenant_id uuid;
+  v_done text;
+  v_now timestamptz;
   v_head record;
+  v_grown integer[];
   v_checked record;
+  v_position bigint;
   v_at timestamptz;
-  v_states text[] := array[]::text[];
-  v_firsts bigint[] := array[]::bigint[];
-  v_ats timestamptz[] := array[]::timestamptz[];
+  v_state text;
+  -- by tenant; the position of a command is its tenant's base plus its number, and null if the tenant's batch is not posted
+  v_states text[];
+  v_firsts bigint[];
+  v_bases bigint[];
+  v_ats timestamptz[];
   v_balances numeric[] := array[]::numeric[];
-  v_positions bigint[] := array_fill(null::bigint, array[cardinality(p_key_hashes)]);
-  v_tenant_ids uuid[] := array_fill(null::uuid, array[cardinality(p_key_hashes)]);
-  v_recorded_ats timestamptz[] := array_fill(null::timestamptz, array[cardinality(p_key_hashes)]);
   v_command integer := 0;
   v_limited integer := 0;
   v_last_limited integer;
-  v_state text;
 begin
-  for v_tenant in 1 .. cardinality(p_tenant_ids) loop
-    v_tenant_id := p_tenant_ids[v_tenant];
-    v_last_limited := v_limited + p_limited_counts[v_tenant];
-    perform set_config('app.tenant_id', v_tenant_id::text, true);
-    perform pg_advisory_xact_lock(hashtextextended(v_tenant_id::text, 7461));
-    select * into v_head from ledger.posting_head(v_tenant_id);
-    v_at := greatest(clock_timestamp(), v_head.recorded_at);
+  -- Assigned and not performed: such an expression needs no executor.
+  foreach v_tenant_id in array p_tenant_ids loop
+    v_done := pg_advisory_xact_lock(hashtextextended(v_tenant_id::text, 7461));
+  end loop;
+  v_now := clock_timestamp();
+  v_done := set_config('app.batch_tenant_ids', p_tenant_ids::text, true);
 
+  select array_agg(known.number)
+  into v_grown
+  from unnest(p_tenant_ids, p_head_positions, p_head_ats) with ordinality as known(tenant_id, position, at, number)
+  where known.position is null or exists (
+    select
+    from log.event
+    where event.tenant_id = known.tenant_id and event.position = known.position + 1
+      and event.recorded_at >= known.at and event.recorded_at <= greatest(known.at, v_now) + interval '1 day'
+  );
+
+  for v_tenant in 1 .. cardinality(p_tenant_ids) loop
+    v_last_limited := v_limited + p_limited_counts[v_tenant];
+    v_position := p_head_positions[v_tenant];
+    v_at := p_head_ats[v_tenant];
     v_state := 'posted';
-    if v_head.halted then
-      v_state := 'halted';
-    elsif v_head.accounts_position > p_accounts_positions[v_tenant] then
-      v_state := 'accounts_stale';
-    elsif p_balances_positions[v_tenant] < v_head.position and exists (
-      select
-      from ledger.entry
-      where entry.tenant_id = v_tenant_id and entry.position > p_balances_positions[v_tenant]
-        and entry.recorded_at >= p_balances_ats[v_tenant]
-    ) then
-      v_state := 'uncertain';
-    elsif p_expires_ats is not null and exists (
+    if v_tenant = any (v_grown) or v_limited < v_last_limited then
+      v_tenant_id := p_tenant_ids[v_tenant];
+      v_done := set_config('app.tenant_id', v_tenant_id::text, true);
+    end if;
+    if v_tenant = any (v_grown) then
+      select * into v_head from ledger.posting_head(v_tenant_id);
+      if v_head.halted then
+        v_state := 'halted';
+      elsif v_head.accounts_position > p_accounts_positions[v_tenant] then
+        v_state := 'accounts_stale';
+      elsif p_rely_on_balances[v_tenant] and exists (
+        select
+        from ledger.entry
+        where entry.tenant_id = v_tenant_id and entry.position > v_position and entry.recorded_at >= v_at
+      ) then
+        v_state := 'uncertain';
+      end if;
+      v_position := v_head.position;
+      v_at := v_head.recorded_at;
+    end if;
+    v_at := greatest(v_now, v_at);
+
+    if v_state = 'posted' and p_expires_ats is not null and exists (
       select
       from unnest(p_expires_ats[v_command + 1 : v_command + p_command_counts[v_tenant]]) as expires(at)
       where expires.at <= v_at
     ) then
       v_state := 'uncertain';
-    elsif v_limited < v_last_limited then
+    end if;
+    if v_state = 'posted' and v_limited < v_last_limited then
       select * into v_checked
       from ledger.check_limits(
         v_tenant_id, v_at, p_limited_ids[v_limited + 1 : v_last_limited], p_limited_debit_normals[v_limited + 1 : v_last_limited],
@@ -106,60 +142,52 @@ begin
     if cardinality(v_balances) < v_last_limited then
       v_balances := v_balances || array_fill(null::numeric, array[v_last_limited - cardinality(v_balances)]);
     end if;
-    v_states := v_states || v_state;
-    v_firsts := v_firsts || (v_head.position + 1);
-    v_ats := v_ats || v_at;
-    if v_state = 'posted' then
-      for v_number in 1 .. p_command_counts[v_tenant] loop
-        v_positions[v_command + v_number] := v_head.position + v_number;
-        v_tenant_ids[v_command + v_number] := v_tenant_id;
-        v_recorded_ats[v_command + v_number] := v_at;
-      end loop;
-    end if;
+    v_states[v_tenant] := v_state;
+    v_firsts[v_tenant] := v_position + 1;
+    v_ats[v_tenant] := v_at;
+    v_bases[v_tenant] := case when v_state = 'posted' then v_position - v_command end;
     v_command := v_command + p_command_counts[v_tenant];
     v_limited := v_last_limited;
   end loop;
 
-  perform set_config('app.batch_tenant_ids', p_tenant_ids::text, true);
-
   insert into log.idempotency_key (tenant_id, key_hash, request_hash, status, position)
-  select command.tenant_id, command.key_hash, command.request_hash, 201, command.position
-  from unnest(v_tenant_ids, v_positions, p_key_hashes, p_request_hashes) as command(tenant_id, position, key_hash, request_hash)
-  where command.position is not null;
+  select p_tenant_ids[command.tenant], command.key_hash, command.request_hash, 201, v_bases[command.tenant] + command.number
+  from unnest(p_command_tenants, p_key_hashes, p_request_hashes) with ordinality as command(tenant, key_hash, request_hash, number)
+  where v_bases[command.tenant] is not null;
 
   insert into log.event (tenant_id, position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at)
-  select command.tenant_id, command.position, command.id, command.type, command.subject_id, command.data::json, command.actor_id,
-    command.request_id, coalesce(command.effective_at, command.recorded_at), command.recorded_at
+  select p_tenant_ids[command.tenant], v_bases[command.tenant] + command.number, command.id, command.type, command.subject_id,
+    command.data::json, command.actor_id, command.request_id, coalesce(command.effective_at, v_ats[command.tenant]), v_ats[command.tenant]
   from unnest(
-    v_tenant_ids, v_positions, v_recorded_ats, p_event_ids, p_types, p_subject_ids, string_to_array(p_data, chr(30), ''), p_actor_ids,
-    p_request_ids, p_effective_ats
-  ) as command(tenant_id, position, recorded_at, id, type, subject_id, data, actor_id, request_id, effective_at)
-  where command.position is not null;
+    p_command_tenants, p_event_ids, p_types, p_subject_ids, string_to_array(p_data, chr(30), ''), p_actor_ids, p_request_ids,
+    p_effective_ats
+  ) with ordinality as command(tenant, id, type, subject_id, data, actor_id, request_id, effective_at, number)
+  where v_bases[command.tenant] is not null;
 
   insert into ledger.entry (
     tenant_id, position, ordinal, account_id, layer, direction, amount, effective_at, recorded_at, expires_at
   )
-  select v_tenant_ids[entry.command], v_positions[entry.command], entry.ordinal, entry.account_id, entry.layer, entry.direction,
-    entry.amount, coalesce(entry.effective_at, v_recorded_ats[entry.command]), v_recorded_ats[entry.command], entry.expires_at
+  select p_tenant_ids[entry.tenant], v_bases[entry.tenant] + entry.command, entry.ordinal, entry.account_id, entry.layer,
+    entry.direction, entry.amount, coalesce(entry.effective_at, v_ats[entry.tenant]), v_ats[entry.tenant], entry.expires_at
   from unnest(
-    p_entry_commands, p_entry_ordinals, p_entry_account_ids, p_entry_layers, p_entry_directions, p_entry_amounts,
+    p_entry_tenants, p_entry_commands, p_entry_ordinals, p_entry_account_ids, p_entry_layers, p_entry_directions, p_entry_amounts,
     p_entry_effective_ats, p_entry_expires_ats
-  ) as entry(command, ordinal, account_id, layer, direction, amount, effective_at, expires_at)
-  where v_positions[entry.command] is not null;
+  ) as entry(tenant, command, ordinal, account_id, layer, direction, amount, effective_at, expires_at)
+  where v_bases[entry.tenant] is not null;
 
   if p_reference_hashes is not null then
     insert into ledger.reference (tenant_id, reference_hash, transaction_id, position)
-    select command.tenant_id, command.reference_hash, command.subject_id, command.position
-    from unnest(v_tenant_ids, v_positions, p_reference_hashes, p_subject_ids)
-      as command(tenant_id, position, reference_hash, subject_id)
-    where command.position is not null and command.reference_hash is not null;
+    select p_tenant_ids[command.tenant], command.reference_hash, command.subject_id, v_bases[command.tenant] + command.number
+    from unnest(p_command_tenants, p_reference_hashes, p_subject_ids) with ordinality
+      as command(tenant, reference_hash, subject_id, number)
+    where v_bases[command.tenant] is not null and command.reference_hash is not null;
   end if;
 
   if p_pair_hashes is not null then
     insert into ledger.metadata_pair (tenant_id, pair_hash, position)
-    select v_tenant_ids[pair.command], pair.pair_hash, v_positions[pair.command]
+    select p_tenant_ids[p_command_tenants[pair.command]], pair.pair_hash, v_bases[p_command_tenants[pair.command]] + pair.command
     from unnest(p_pair_commands, p_pair_hashes) as pair(command, pair_hash)
-    where v_positions[pair.command] is not null;
+    where v_bases[p_command_tenants[pair.command]] is not null;
   end if;
 
   v_limited := 0;

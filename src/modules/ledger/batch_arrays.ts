@@ -1,4 +1,18 @@
-// Arrays on their way to Postgres, as the text it parses fastest.
+// A batch as arrays on their way to Postgres, as the text it parses fastest.
+import { newUuid } from '../../id.ts';
+import { type Draft, metadataPairHash, referenceHash } from './draft.ts';
+import { effectsOf, type WorstEffect } from './limited_balances.ts';
+
+/** One command of a batch: a draft to be written, or only an answer to be stored under its key. */
+export interface BatchCommand {
+  key_hash: string;
+  request_hash: string;
+  actor_id: string;
+  request_id: string;
+  draft: Draft | null;
+  /** stored as it is; with a draft, in place of the event's transaction */
+  answer: { status: number; body: string } | null;
+}
 
 /** An array literal under construction; null when all its items are, so that it costs nothing. */
 class ArrayLiteral {
@@ -38,6 +52,24 @@ class JoinedTexts {
 
   text(): string | null {
     return this.#some ? this.#items.join('\u001e') : null;
+  }
+}
+
+/** The first arguments of ledger.post_batches, in its order. */
+export class TenantArrays {
+  readonly tenant_ids = new ArrayLiteral('uuid[]');
+  readonly accounts_positions = new ArrayLiteral('bigint[]');
+  readonly head_positions = new ArrayLiteral('bigint[]');
+  readonly head_ats = new ArrayLiteral('timestamptz[]');
+  readonly rely_on_balances = new ArrayLiteral('boolean[]');
+  readonly command_counts = new ArrayLiteral('integer[]');
+  readonly limited_counts = new ArrayLiteral('integer[]');
+  readonly command_tenants = new ArrayLiteral('integer[]');
+  readonly entry_tenants = new ArrayLiteral('integer[]');
+
+  /** in the order of declaration */
+  all(): ArrayLiteral[] {
+    return Object.values(this);
   }
 }
 
@@ -86,4 +118,76 @@ export class BatchArrays {
   all(): (ArrayLiteral | JoinedTexts)[] {
     return Object.values(this);
   }
+}
+
+/** The instant by which the draft is recorded, or else prepared again: the end of the hold that it makes or follows up. */
+function mustPrecede(draft: Draft): string | null {
+  if (draft.target !== null) return draft.target.expires_at;
+  return draft.event_type === 'ledger.transaction_held' ? draft.expires_at : null;
+}
+
+/** The arrays of the call. The optimistic path takes no effects, and only the limited accounts that are to be looked up. */
+export function encodeBatch(
+  commands: BatchCommand[],
+  limited: WorstEffect[],
+  with_effects: boolean,
+): BatchArrays {
+  const arrays = new BatchArrays();
+  const numbers = new Map(limited.map((each, index) => [each.account.id, index + 1]));
+  commands.forEach((command, index) => {
+    const { draft } = command;
+    const number = index + 1;
+    arrays.key_hashes.add(command.key_hash);
+    arrays.request_hashes.add(command.request_hash);
+    arrays.answer_statuses.add(command.answer?.status ?? null);
+    arrays.answers.add(command.answer?.body ?? null);
+    arrays.event_ids.add(draft === null ? null : newUuid());
+    arrays.types.add(draft === null ? null : draft.event_type);
+    arrays.subject_ids.add(draft === null ? null : draft.subject_id);
+    arrays.data.add(draft === null ? null : draft.data);
+    arrays.actor_ids.add(command.actor_id);
+    arrays.request_ids.addText(command.request_id);
+    arrays.effective_ats.add(draft === null ? null : draft.effective_at);
+    arrays.reference_hashes.add(
+      draft === null || draft.reference === null ? null : referenceHash(draft.reference),
+    );
+    arrays.target_ids.add(draft?.target?.id ?? null);
+    arrays.target_numbers.add(draft?.target?.number ?? null);
+    arrays.target_kinds.add(draft?.target?.kind ?? null);
+    arrays.target_finals.add(draft?.target?.final ?? null);
+    arrays.target_expires_ats.add(draft === null ? null : mustPrecede(draft));
+    if (draft === null) return;
+
+    draft.entries.forEach((entry, ordinal) => {
+      arrays.entry_commands.add(number);
+      arrays.entry_ordinals.add(ordinal + 1);
+      arrays.entry_account_ids.add(entry.account.id);
+      arrays.entry_layers.add(entry.layer);
+      arrays.entry_directions.add(entry.direction);
+      arrays.entry_amounts.add(entry.amount);
+      arrays.entry_effective_ats.add(entry.effective_at ?? draft.effective_at);
+      arrays.entry_expires_ats.add(entry.layer === 'pending' ? draft.expires_at : null);
+    });
+    for (const [key, value] of Object.entries(draft.metadata)) {
+      arrays.pair_commands.add(number);
+      arrays.pair_hashes.add(metadataPairHash(key, value));
+    }
+    if (!with_effects) return;
+    for (const effect of effectsOf(draft)) {
+      arrays.effect_commands.add(number);
+      arrays.effect_limiteds.add(numbers.get(effect.account.id) ?? null);
+      arrays.effect_availables.add(effect.available);
+      arrays.effect_posteds.add(effect.posted);
+      arrays.effect_checkeds.add(draft.limits_apply);
+    }
+  });
+  for (const each of limited) {
+    arrays.limited_ids.add(each.account.id);
+    arrays.limited_debit_normals.add(each.account.debit_normal);
+    arrays.limited_available_mins.add(each.account.available_min);
+    arrays.limited_posted_maxs.add(each.account.posted_max);
+    arrays.limited_worst_outs.add(each.out);
+    arrays.limited_worst_ins.add(each.in);
+  }
+  return arrays;
 }

@@ -71,10 +71,12 @@ export function staysWithin({ account, out, in: inflow }: WorstEffect, balance: 
   return !is_low && !is_high;
 }
 
-interface Known {
+export interface Known {
   /** of the tenant's last event that is counted */
   position: number;
   recorded_at: string;
+  /** no account had changed after this by then */
+  accounts_position: number;
   /** account uuid → balance */
   balances: Map<string, bigint>;
 }
@@ -104,6 +106,7 @@ export class LimitedBalances {
       is_next: boolean;
       position: number;
       recorded_at: string;
+      accounts_position: number;
       /** balances before the batch, that were found out with it */
       found: Map<string, bigint>;
       posted: Draft[];
@@ -120,8 +123,8 @@ export class LimitedBalances {
       }
       for (const { account, layer } of draft.entries) if (layer === 'pending') balances.delete(account.id);
     }
-    const { position, recorded_at } = batch;
-    this.#tenants.set(tenant_id, { position, recorded_at, balances });
+    const { position, recorded_at, accounts_position } = batch;
+    this.#tenants.set(tenant_id, { position, recorded_at, accounts_position, balances });
     this.#count += balances.size;
     for (const oldest of this.#tenants.keys()) {
       if (this.#count <= max_balances) break;

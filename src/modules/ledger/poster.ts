@@ -4,7 +4,7 @@
 //
 // Per tenant there are two lanes that take turns within each batch, so that a bulk request does not make single ones wait. Between
 // tenants the turns go round. Queues are bounded: beyond them a command is refused with 503 before anything was done.
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { type Database, waitedForLock } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import type { AccountCache } from './account_cache.ts';
@@ -21,6 +21,7 @@ import {
 import { LimitedBalances } from './limited_balances.ts';
 import { concludeBatch, lastPosition, preparedOutcome, refusedOutcomes, renderAnswer } from './outcomes.ts';
 import { type Batch, type BatchResult, postBatch, postBatches } from './posting_batch.ts';
+import { PostingMetrics } from './posting_metrics.ts';
 import { batchCommand, prepareSteps, type Step } from './steps.ts';
 
 const max_waiting_per_tenant = 20_000;
@@ -42,11 +43,12 @@ export class Poster {
   readonly #queues = new Map<string, TenantQueue>();
   /** tenants with something to do and nothing in flight, in turn */
   readonly #ready: TenantQueue[] = [];
-  readonly #batch_size: Histogram;
-  readonly #posted: Counter;
+  readonly #metrics: PostingMetrics;
   readonly #idle_waiters: (() => void)[] = [];
   /** whether the call of the plain batches is in the database */
   #is_posting = false;
+  /** calls whose commands are posted, and about to be answered */
+  #answering = 0;
   /** batches that are in the database each by itself, and those that wait for that */
   #alone = 0;
   readonly #alone_waiting: TenantBatch[] = [];
@@ -56,27 +58,7 @@ export class Poster {
   constructor(database: Database, accounts: AccountCache, metrics: Registry) {
     this.#database = database;
     this.#accounts = accounts;
-    this.#batch_size = new Histogram({
-      name: 'lattice_posting_batch_commands',
-      help: 'Commands per group commit',
-      buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000],
-      registers: [metrics],
-    });
-    this.#posted = new Counter({
-      name: 'lattice_posting_commands_total',
-      help: 'Commands by what became of them',
-      labelNames: ['outcome'],
-      registers: [metrics],
-    });
-    const waiting = () => this.#waiting;
-    new Gauge({
-      name: 'lattice_posting_commands_waiting',
-      help: 'Commands waiting for their batch',
-      registers: [metrics],
-      collect() {
-        this.set(waiting());
-      },
-    });
+    this.#metrics = new PostingMetrics(metrics, () => this.#waiting);
   }
 
   /** One command. Resolves when its outcome is durable. Throws `overloaded`, or `unavailable` when the outcome is unknown. */
@@ -152,7 +134,8 @@ export class Poster {
   }
 
   #isIdle(): boolean {
-    return this.#waiting === 0 && !this.#is_posting && this.#alone === 0 && this.#alone_waiting.length === 0;
+    const is_calling = this.#is_posting || this.#alone > 0 || this.#alone_waiting.length > 0;
+    return this.#waiting === 0 && !is_calling && this.#answering === 0;
   }
 
   /** The next batch of a tenant, which from now on is in flight. */
@@ -163,7 +146,7 @@ export class Poster {
     queue.in_flight = true;
     queue.waiting -= count;
     this.#waiting -= count;
-    this.#batch_size.observe(count);
+    this.#metrics.batch_size.observe(count);
     return { queue, units };
   }
 
@@ -178,11 +161,19 @@ export class Poster {
 
   async #runTogether(batches: TenantBatch[]): Promise<void> {
     this.#is_posting = true;
+    const answers: (() => void)[] = [];
     try {
-      this.#alone_waiting.push(...(await this.#postTogether(batches)));
+      this.#alone_waiting.push(...(await this.#postTogether(batches, answers)));
     } finally {
       this.#is_posting = false;
+      this.#answering += 1;
       this.#startNext();
+      // Only then, so that the next call is on its way while clients are answered: their answers would otherwise go before it.
+      setImmediate(() => {
+        for (const answer of answers) answer();
+        this.#answering -= 1;
+        this.#startNext();
+      });
     }
   }
 
@@ -196,16 +187,17 @@ export class Poster {
     }
   }
 
-  /** Posts what is plain in one call, of one tenant or several; answers the batches that have to go alone. */
-  async #postTogether(batches: TenantBatch[]): Promise<TenantBatch[]> {
+  /** Posts what is plain in one call, of one tenant or several, and adds what answers it; answers the batches that have to go alone. */
+  async #postTogether(batches: TenantBatch[], answers: (() => void)[]): Promise<TenantBatch[]> {
     const alone: TenantBatch[] = [];
     const together = new Map<Batch, { taken: TenantBatch; steps: Step[] }>();
-    for (const taken of batches) {
-      // What cannot be prepared goes wrong again alone, where it is answered.
-      const batch = await this.#maybePlain(taken).catch(() => null);
-      if (batch === null) alone.push(taken);
-      else together.set(batch.batch, { taken, steps: batch.steps });
-    }
+    // What cannot be prepared goes wrong again alone, where it is answered.
+    const plain = await Promise.all(batches.map((taken) => this.#maybePlain(taken).catch(() => null)));
+    batches.forEach((taken, index) => {
+      const prepared = plain[index] ?? null;
+      if (prepared === null) alone.push(taken);
+      else together.set(prepared.batch, { taken, steps: prepared.steps });
+    });
     let results: Map<Batch, BatchResult | null>;
     try {
       results = await postBatches(this.#database, this.#balances, [...together.keys()]);
@@ -220,8 +212,12 @@ export class Poster {
     }
     for (const [batch, { taken, steps }] of together) {
       const result = results.get(batch) ?? null;
-      if (result === null) alone.push(taken);
-      else this.#answerPosted(taken, steps, result);
+      if (result === null) {
+        alone.push(taken);
+        continue;
+      }
+      this.#release(taken.queue, []);
+      answers.push(() => this.#answerPosted(taken, steps, result));
     }
     return alone;
   }
@@ -251,13 +247,12 @@ export class Poster {
     return { batch, steps };
   }
 
-  /** Answers a batch that was posted as it is. The tenant's next batch is sent first, so that process and database work at once. */
+  /** Answers a batch that was posted as it is. */
   #answerPosted({ queue, units }: TenantBatch, steps: Step[], result: BatchResult): void {
     const { first_position, recorded_at } = result;
     if (first_position === null) throw new Error('a batch was posted nowhere');
     this.#database.appended(queue.tenant_id, first_position + steps.length - 1);
-    this.#posted.inc({ outcome: 'posted' }, steps.length);
-    this.#release(queue, []);
+    this.#metrics.posted.inc({ outcome: 'posted' }, steps.length);
     answerUnits(
       units,
       steps.map((step, index) => ({
@@ -335,7 +330,7 @@ export class Poster {
       const appended = lastPosition(result, writable);
       if (!dry_run && appended > 0) this.#database.appended(tenant_id, appended);
       return concludeBatch(
-        { database: this.#database, posted: this.#posted },
+        { database: this.#database, posted: this.#metrics.posted },
         { tenant_id, units, steps, writable },
         result,
       );

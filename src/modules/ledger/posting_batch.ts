@@ -1,28 +1,16 @@
 // A batch on its way to ledger.post_transactions: commands as arrays, one call, and what became of each command.
 import { z } from 'zod';
 import { type Database, type Query, violates } from '../../db.ts';
-import { newUuid } from '../../id.ts';
-import { BatchArrays } from './batch_arrays.ts';
-import { type Draft, metadataPairHash, referenceHash } from './draft.ts';
+import { BatchArrays, type BatchCommand, encodeBatch, TenantArrays } from './batch_arrays.ts';
+import type { Draft } from './draft.ts';
 import {
-  effectsOf,
   isConstrained,
+  type Known,
   type LimitedBalances,
   staysWithin,
   type WorstEffect,
   worstEffects,
 } from './limited_balances.ts';
-
-/** One command of a batch: a draft to be written, or only an answer to be stored under its key. */
-export interface BatchCommand {
-  key_hash: string;
-  request_hash: string;
-  actor_id: string;
-  request_id: string;
-  draft: Draft | null;
-  /** stored as it is; with a draft, in place of the event's transaction */
-  answer: { status: number; body: string } | null;
-}
 
 const OptimisticResultSchema = z.object({
   state: z.enum(['posted', 'mixed', 'refused', 'uncertain', 'accounts_stale', 'halted']),
@@ -58,74 +46,6 @@ const post_transactions: Query = {
     .join(', ')})`,
   parameters: [],
 };
-
-/** The instant by which the draft is recorded, or else prepared again: the end of the hold that it makes or follows up. */
-function mustPrecede(draft: Draft): string | null {
-  if (draft.target !== null) return draft.target.expires_at;
-  return draft.event_type === 'ledger.transaction_held' ? draft.expires_at : null;
-}
-
-/** The arrays of the call. The optimistic path takes no effects, and only the limited accounts that are to be looked up. */
-function encodeBatch(commands: BatchCommand[], limited: WorstEffect[], with_effects: boolean): BatchArrays {
-  const arrays = new BatchArrays();
-  const numbers = new Map(limited.map((each, index) => [each.account.id, index + 1]));
-  commands.forEach((command, index) => {
-    const { draft } = command;
-    const number = index + 1;
-    arrays.key_hashes.add(command.key_hash);
-    arrays.request_hashes.add(command.request_hash);
-    arrays.answer_statuses.add(command.answer?.status ?? null);
-    arrays.answers.add(command.answer?.body ?? null);
-    arrays.event_ids.add(draft === null ? null : newUuid());
-    arrays.types.add(draft === null ? null : draft.event_type);
-    arrays.subject_ids.add(draft === null ? null : draft.subject_id);
-    arrays.data.add(draft === null ? null : draft.data);
-    arrays.actor_ids.add(command.actor_id);
-    arrays.request_ids.addText(command.request_id);
-    arrays.effective_ats.add(draft === null ? null : draft.effective_at);
-    arrays.reference_hashes.add(
-      draft === null || draft.reference === null ? null : referenceHash(draft.reference),
-    );
-    arrays.target_ids.add(draft?.target?.id ?? null);
-    arrays.target_numbers.add(draft?.target?.number ?? null);
-    arrays.target_kinds.add(draft?.target?.kind ?? null);
-    arrays.target_finals.add(draft?.target?.final ?? null);
-    arrays.target_expires_ats.add(draft === null ? null : mustPrecede(draft));
-    if (draft === null) return;
-
-    draft.entries.forEach((entry, ordinal) => {
-      arrays.entry_commands.add(number);
-      arrays.entry_ordinals.add(ordinal + 1);
-      arrays.entry_account_ids.add(entry.account.id);
-      arrays.entry_layers.add(entry.layer);
-      arrays.entry_directions.add(entry.direction);
-      arrays.entry_amounts.add(entry.amount);
-      arrays.entry_effective_ats.add(entry.effective_at ?? draft.effective_at);
-      arrays.entry_expires_ats.add(entry.layer === 'pending' ? draft.expires_at : null);
-    });
-    for (const [key, value] of Object.entries(draft.metadata)) {
-      arrays.pair_commands.add(number);
-      arrays.pair_hashes.add(metadataPairHash(key, value));
-    }
-    if (!with_effects) return;
-    for (const effect of effectsOf(draft)) {
-      arrays.effect_commands.add(number);
-      arrays.effect_limiteds.add(numbers.get(effect.account.id) ?? null);
-      arrays.effect_availables.add(effect.available);
-      arrays.effect_posteds.add(effect.posted);
-      arrays.effect_checkeds.add(draft.limits_apply);
-    }
-  });
-  for (const each of limited) {
-    arrays.limited_ids.add(each.account.id);
-    arrays.limited_debit_normals.add(each.account.debit_normal);
-    arrays.limited_available_mins.add(each.account.available_min);
-    arrays.limited_posted_maxs.add(each.account.posted_max);
-    arrays.limited_worst_outs.add(each.out);
-    arrays.limited_worst_ins.add(each.in);
-  }
-  return arrays;
-}
 
 /** What a wrong guess of the optimistic path violates; the exact path then says which command it was. */
 const optimistic_constraints = ['idempotency_key_pkey', 'reference_taken', 'transaction_link_pkey'];
@@ -164,6 +84,7 @@ export async function postBatch(
     is_next: balances.maybeKnown(batch.tenant_id)?.position === result.first_position - 1,
     position: result.first_position - 1 + posted.length,
     recorded_at: result.recorded_at,
+    accounts_position: batch.accounts_position,
     found: new Map(),
     posted,
   });
@@ -180,13 +101,17 @@ interface Attempt {
   drafts: Draft[];
   /** limited accounts whose balances are to be looked up and checked */
   unknown: WorstEffect[];
-  relied_on: { position: number; recorded_at: string } | null;
+  known: Known | null;
+  /** whether the limits of some accounts are left out, because their known balances meet them */
+  relies: boolean;
 }
 
 /** Null when what is known says already that a command may have to be refused. */
 function attempt(balances: LimitedBalances, batch: Batch): Attempt | null {
   const drafts = draftsOf(batch);
-  const known = balances.maybeKnown(batch.tenant_id);
+  const newest = balances.maybeKnown(batch.tenant_id);
+  // A batch that was prepared on older accounts may have missed a change that is known here to have been before.
+  const known = newest !== null && newest.accounts_position <= batch.accounts_position ? newest : null;
   const constrained = [...worstEffects(drafts).values()].filter(isConstrained);
   const unknown: WorstEffect[] = [];
   for (const each of constrained) {
@@ -194,13 +119,13 @@ function attempt(balances: LimitedBalances, batch: Batch): Attempt | null {
     if (balance === undefined) unknown.push(each);
     else if (!staysWithin(each, balance)) return null;
   }
-  return { batch, drafts, unknown, relied_on: unknown.length < constrained.length ? known : null };
+  return { batch, drafts, unknown, known, relies: unknown.length < constrained.length };
 }
 
 /** Keeps what an optimistic call has taught about balances. */
 function learn(
   balances: LimitedBalances,
-  { batch, drafts, unknown, relied_on }: Attempt,
+  { batch, drafts, unknown, known, relies }: Attempt,
   result: OptimisticResult,
 ): void {
   if (result.state === 'uncertain') balances.forget(batch.tenant_id);
@@ -212,9 +137,10 @@ function learn(
   });
   const before = result.first_position - 1;
   balances.advance(batch.tenant_id, {
-    is_next: relied_on !== null || balances.maybeKnown(batch.tenant_id)?.position === before,
+    is_next: relies || known?.position === before,
     position: before + drafts.length,
     recorded_at: result.recorded_at,
+    accounts_position: batch.accounts_position,
     found,
     posted: drafts,
   });
@@ -226,9 +152,9 @@ async function postOptimistically(
   balances: LimitedBalances,
   attempted: Attempt,
 ): Promise<BatchResult | null> {
-  const { batch, unknown, relied_on } = attempted;
+  const { batch, unknown, known, relies } = attempted;
   const arrays = encodeBatch(batch.commands, unknown, false);
-  const result = await call(database, batch, relied_on, false, arrays).catch(nullIfGuessedWrong);
+  const result = await call(database, batch, relies ? known : null, false, arrays).catch(nullIfGuessedWrong);
   if (result !== null) learn(balances, attempted, result);
   return result;
 }
@@ -238,7 +164,7 @@ function nullIfGuessedWrong(error: unknown): null {
   throw error;
 }
 
-/** The arrays of ledger.post_batches after the first six, in its order. */
+/** The arrays of ledger.post_batches after those of tenants, in its order. */
 const shared_arrays = [
   'key_hashes',
   'request_hashes',
@@ -272,13 +198,31 @@ const shared_arrays = [
 const post_batches: Query = {
   name: 'batches_post',
   text: `select state, first_position, recorded_at, limited_balances from ledger.post_batches(${[
-    ...['uuid[]', 'bigint[]', 'bigint[]', 'timestamptz[]', 'integer[]', 'integer[]'],
-    ...shared_arrays.map((name) => new BatchArrays()[name].type),
+    ...new TenantArrays().all(),
+    ...shared_arrays.map((name) => new BatchArrays()[name]),
   ]
-    .map((type, index) => `$${index + 1}::${type}`)
+    .map(({ type }, index) => `$${index + 1}::${type}`)
     .join(', ')})`,
   parameters: [],
 };
+
+function encodeTenants(attempts: Attempt[]): TenantArrays {
+  const arrays = new TenantArrays();
+  attempts.forEach(({ batch, known, relies, unknown }, index) => {
+    arrays.tenant_ids.add(batch.tenant_id);
+    arrays.accounts_positions.add(batch.accounts_position);
+    arrays.head_positions.add(known?.position ?? null);
+    arrays.head_ats.add(known?.recorded_at ?? null);
+    arrays.rely_on_balances.add(relies);
+    arrays.command_counts.add(batch.commands.length);
+    arrays.limited_counts.add(unknown.length);
+    for (const { draft } of batch.commands) {
+      arrays.command_tenants.add(index + 1);
+      for (const _ of draft?.entries ?? []) arrays.entry_tenants.add(index + 1);
+    }
+  });
+  return arrays;
+}
 
 /**
  * Plain batches of several tenants in one call: one commit for all. Null for a batch that is to be posted alone, because something about
@@ -303,12 +247,9 @@ export async function postBatches(
   );
   const rows = await database
     .callWith(post_batches, [
-      attempts.map(({ batch }) => batch.tenant_id),
-      attempts.map(({ batch }) => batch.accounts_position),
-      attempts.map(({ relied_on }) => relied_on?.position ?? null),
-      attempts.map(({ relied_on }) => relied_on?.recorded_at ?? null),
-      attempts.map(({ batch }) => batch.commands.length),
-      attempts.map(({ unknown }) => unknown.length),
+      ...encodeTenants(attempts)
+        .all()
+        .map((array) => array.text()),
       ...shared_arrays.map((name) => arrays[name].text()),
     ])
     .catch(nullIfGuessedWrong);

@@ -3,10 +3,10 @@ import type { Database } from '../../db.ts';
 import { Problem, problemDocument, readProblem } from '../../errors.ts';
 import { encodeId, newUuid } from '../../id.ts';
 import type { AccountCache } from './account_cache.ts';
+import type { BatchCommand } from './batch_arrays.ts';
 import type { Command, Order } from './command.ts';
 import { type Draft, draftPosting, hasExpiry, type Resolve } from './draft.ts';
 import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
-import type { BatchCommand } from './posting_batch.ts';
 import type { StoredTransaction } from './stored_transaction.ts';
 import { loadTransactions, readClock } from './transactions.ts';
 

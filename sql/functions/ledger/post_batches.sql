@@ -11,7 +11,8 @@
 -- on them. If that event is still the last, all of it still holds, and one look into the log stands for the others. Null when the
 -- caller does not know.
 --
--- Locks: each tenant's, until commit. The caller orders the tenants by id, so that two callers never wait for each other.
+-- Locks: each tenant's, until commit. The caller orders the tenants by id, so that two callers never wait for each other. Somebody who keeps
+-- a tenant's lock for long keeps all of them waiting, so it fails after a second (lock_not_available), and each is posted alone.
 create or replace function ledger.post_batches(
   p_tenant_ids uuid[],
   p_accounts_positions bigint[],
@@ -78,6 +79,9 @@ declare
   v_last_limited integer;
 begin
   -- Assigned and not performed: such an expression needs no executor.
+  if current_setting('lock_timeout')::interval not between interval '1 ms' and interval '1 s' then
+    v_done := set_config('lock_timeout', '1s', true);
+  end if;
   foreach v_tenant_id in array p_tenant_ids loop
     v_done := pg_advisory_xact_lock(hashtextextended(v_tenant_id::text, 7461));
   end loop;
@@ -91,7 +95,7 @@ begin
     select
     from log.event
     where event.tenant_id = known.tenant_id and event.position = known.position + 1
-      and event.recorded_at >= known.at and event.recorded_at <= greatest(known.at, v_now) + interval '1 day'
+      and event.recorded_at >= known.at and event.recorded_at < date_trunc('month', greatest(known.at, v_now)) + interval '2 months'
   );
 
   for v_tenant in 1 .. cardinality(p_tenant_ids) loop

@@ -85,9 +85,11 @@ export function draftVoid(resolve: Resolve, hold: StoredTransaction, now: string
   return endHold(resolve, hold, 'void');
 }
 
-/** Null when there is nothing left that could expire. */
+/** Null when there is nothing left that could expire. Errors: `unavailable`. */
 export function draftExpiry(resolve: Resolve, hold: StoredTransaction, now: string): Draft | null {
   const state = transactionState(hold, now);
+  // A clock that was put back. Not a refusal that is kept for its key, as the hold will end all the same.
+  if (state.status === 'pending') throw new Problem('unavailable', 'The hold has not ended yet');
   if (state.status !== 'expired' || state.ended) return null;
   return endHold(resolve, hold, 'expiry');
 }

@@ -81,8 +81,8 @@ export interface Known {
   balances: Map<string, bigint>;
 }
 
-/** About 150 bytes each, so 15 MB. */
-const max_balances = 100_000;
+/** Balances, and tenants beside them: about 150 bytes each, so 15 MB. */
+const max_kept = 100_000;
 
 export class LimitedBalances {
   /** by tenant, least recently used first */
@@ -94,7 +94,9 @@ export class LimitedBalances {
   }
 
   forget(tenant_id: string): void {
-    this.#count -= this.#tenants.get(tenant_id)?.balances.size ?? 0;
+    const known = this.#tenants.get(tenant_id);
+    if (known === undefined) return;
+    this.#count -= 1 + known.balances.size;
     this.#tenants.delete(tenant_id);
   }
 
@@ -125,9 +127,9 @@ export class LimitedBalances {
     }
     const { position, recorded_at, accounts_position } = batch;
     this.#tenants.set(tenant_id, { position, recorded_at, accounts_position, balances });
-    this.#count += balances.size;
+    this.#count += 1 + balances.size;
     for (const oldest of this.#tenants.keys()) {
-      if (this.#count <= max_balances) break;
+      if (this.#count <= max_kept) break;
       this.forget(oldest);
     }
   }

@@ -202,8 +202,8 @@ export class Poster {
     try {
       results = await postBatches(this.#database, this.#balances, [...together.keys()]);
     } catch (error) {
-      // Whose lock it was is not known: the others need not wait for it, nor fail with it.
-      if (!(error instanceof Problem) || (together.size > 1 && waitedForLock(error))) return batches;
+      // Whose lock it was is not known: the others need not wait for it, nor fail with it. Alone it is waited for longer.
+      if (!(error instanceof Problem) || waitedForLock(error)) return batches;
       for (const { taken } of together.values()) {
         for (const unit of taken.units) unit.reject(error);
         this.#release(taken.queue, []);

@@ -1,13 +1,17 @@
 // Two processes post for the same tenants, each with what it remembers of their logs: what one does, the other must find out in time.
+import pg from 'pg';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { newUuid } from '../../../src/id.ts';
+import { z } from 'zod';
+import { decodeId, newUuid } from '../../../src/id.ts';
 import { AccountCache } from '../../../src/modules/ledger/account_cache.ts';
 import { closeAccount, createAccount, lockAccount } from '../../../src/modules/ledger/accounts.ts';
-import type { Outcome } from '../../../src/modules/ledger/command.ts';
+import type { Command, Outcome } from '../../../src/modules/ledger/command.ts';
+import { LimitedBalances } from '../../../src/modules/ledger/limited_balances.ts';
 import { Poster } from '../../../src/modules/ledger/poster.ts';
-import { database } from '../../support/database.ts';
+import { asSuperuser, database, databaseUrl } from '../../support/database.ts';
 import { aTenant, type TestTenant } from '../../support/factories.ts';
+import { waitFor } from '../../support/wait.ts';
 
 const newPoster = () => new Poster(database, new AccountCache(database), new Registry());
 
@@ -22,21 +26,30 @@ async function aBook(): Promise<TestTenant> {
   return tenant;
 }
 
+function submit(
+  poster: Poster,
+  tenant: TestTenant,
+  order: Command['order'],
+  key_hash = newUuid(),
+): Promise<Outcome> {
+  const origin = {
+    actor_id: tenant.actor.actor_id,
+    request_id: 'req_test',
+    instance: '/v1/transactions',
+    key_hash,
+    request_hash: key_hash,
+  };
+  return poster.submit(tenant.id, { origin, order });
+}
+
 /** Moves an amount into the wallet, or out of it when it is negative. */
-function pay(poster: Poster, tenant: TestTenant, amount: number): Promise<Outcome> {
+function pay(poster: Poster, tenant: TestTenant, amount: number, more = {}): Promise<Outcome> {
   const [debit, credit] = amount > 0 ? ['bank', 'wallet'] : ['wallet', 'bank'];
   const entries = [
     { account: debit, direction: 'debit' as const, amount: `${Math.abs(amount)}` },
     { account: credit, direction: 'credit' as const, amount: `${Math.abs(amount)}` },
   ];
-  const origin = {
-    actor_id: tenant.actor.actor_id,
-    request_id: 'req_test',
-    instance: '/v1/transactions',
-    key_hash: newUuid(),
-    request_hash: newUuid(),
-  };
-  return poster.submit(tenant.id, { origin, order: { kind: 'post', request: { entries } } });
+  return submit(poster, tenant, { kind: 'post', request: { entries, ...more } });
 }
 
 const statusOf = (outcome: Outcome) => (outcome.state === 'answered' ? outcome.status : outcome.problem.code);
@@ -89,4 +102,63 @@ test('an account that was closed elsewhere takes no more postings, and other ten
   await database.transaction(tenant.actor, async (tx) => closeAccount(tx, await lockAccount(tx, 'wallet')));
   const outcomes = await Promise.all([pay(poster, tenant, 1), pay(poster, other, 1)]);
   expect(outcomes.map(statusOf)).toEqual([422, 201]);
+});
+
+test('a position is taken once, though another process recorded one by a clock that was days ahead', async () => {
+  const tenant = await aBook();
+  const poster = newPoster();
+  const first = positionOf(await pay(poster, tenant, 1));
+  await asSuperuser(
+    z.unknown(),
+    `insert into log.event (tenant_id, position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at)
+     select tenant_id, position + 1, $3, 'test.done', subject_id, '{}', actor_id, request_id, occurred_at, recorded_at + interval '3 days'
+     from log.event where tenant_id = $1 and position = $2`,
+    [tenant.id, first, newUuid()],
+  );
+  expect(positionOf(await pay(poster, tenant, 1))).toBe(first + 2);
+});
+
+test('a tenant whose lock is held for long keeps the others waiting for about a second', async () => {
+  const [held, free] = [await aBook(), await aBook()];
+  const poster = newPoster();
+  await Promise.all([pay(poster, held, 1), pay(poster, free, 1)]);
+  const session = new pg.Client({ connectionString: databaseUrl('postgres') });
+  await session.connect();
+  try {
+    await session.query('begin');
+    await session.query('select pg_advisory_xact_lock(hashtextextended($1::text, 7461))', [held.id]);
+    const waiting = pay(poster, held, 1);
+    const began_ms = performance.now();
+    expect(statusOf(await pay(poster, free, 1))).toBe(201);
+    expect(performance.now() - began_ms).toBeLessThan(6_000);
+    await session.query('rollback');
+    expect(statusOf(await waiting)).toBe(201);
+  } finally {
+    await session.end();
+  }
+});
+
+test('a hold that is asked to expire before its end, by a clock that is put back, expires at its end all the same', async () => {
+  const tenant = await aBook();
+  const poster = newPoster();
+  await pay(poster, tenant, 50);
+  const held = await pay(poster, tenant, -10, { status: 'pending', expires_in_seconds: 2 });
+  if (held.state !== 'answered') throw held.problem;
+  const target_id = decodeId('transaction', JSON.parse(held.body).id, '#/id');
+  const key_hash = newUuid();
+  const expire = () =>
+    submit(poster, tenant, { kind: 'expiry', target_id, pointer: '#/path/transaction' }, key_hash);
+  expect(statusOf(await expire())).toBe('unavailable');
+  await waitFor('it has ended', async () => statusOf(await expire()) === 200);
+});
+
+test('what is remembered of logs has a bound, and the tenants that posted last are kept', () => {
+  const balances = new LimitedBalances();
+  const nothing = { is_next: false, recorded_at: '2026-01-01T00:00:00Z', accounts_position: 0, posted: [] };
+  const tenant_ids = Array.from({ length: 100_001 }, (_, number) => `tenant ${number}`);
+  for (const tenant_id of tenant_ids) {
+    balances.advance(tenant_id, { ...nothing, position: 1, found: new Map() });
+  }
+  expect(balances.maybeKnown('tenant 0')).toBeNull();
+  expect(balances.maybeKnown('tenant 1')).toMatchObject({ position: 1 });
 });

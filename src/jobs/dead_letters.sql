@@ -3,7 +3,7 @@
 select job.id::text as job_id, task.identifier as job, job.payload::text as payload
 from graphile_worker._private_jobs job
 join graphile_worker._private_tasks task on task.id = job.task_id
-where job.attempts >= job.max_attempts and job.locked_at is null
+where job.attempts >= job.max_attempts and job.locked_at is null and ($after_id::bigint is null or job.id > $after_id)
 order by job.id
 limit $row_limit;
 

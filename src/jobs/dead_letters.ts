@@ -51,25 +51,42 @@ export function renderDeadLetter(row: DeadLetterRow): DeadLetter {
   };
 }
 
-/** Takes the jobs that gave up out of the queue, each with its event in the log of its tenant, in one transaction. */
+const DeadSchema = z.object({ job_id: z.string(), job: z.string(), payload: z.string() });
+type Dead = z.infer<typeof DeadSchema>;
+
+/** Takes the jobs that gave up out of the queue. One that cannot be taken stays where it is, and the others go. */
 export async function buryDead(database: Database, logger: Logger): Promise<void> {
-  const dead = await database.call(
-    sql.dead_job_list,
-    { row_limit: dead_per_turn },
-    z.object({ job_id: z.string(), job: z.string(), payload: z.string() }),
-  );
-  for (const { job_id, job, payload } of dead) {
-    const queued = QueuedSchema.safeParse(JSON.parse(payload));
-    const actor: Actor = {
-      // Something that we did not put there is the platform's business.
-      tenant_id: queued.success ? queued.data.tenant_id : platform_tenant_id,
-      actor_id: system_actor_id,
-      request_id: encodeId('request', newUuid()),
-    };
-    const own = queued.success ? JSON.stringify(queued.data.payload) : payload;
-    const id = await database.transaction(actor, (tx) => bury(tx, { job_id, job, payload: own }));
-    if (id !== null) logger.error({ job, tenant_id: actor.tenant_id, dead_letter: id }, 'a job has given up');
+  for (let after_id: string | null = null; ; ) {
+    const dead: Dead[] = await database.call(
+      sql.dead_job_list,
+      { row_limit: dead_per_turn, after_id },
+      DeadSchema,
+    );
+    for (const each of dead) {
+      await buryOne(database, logger, each).catch((error: unknown) => {
+        logger.error(
+          { err: error, job: each.job, job_id: each.job_id },
+          'a job that gave up stays in the queue',
+        );
+      });
+    }
+    after_id = dead.at(-1)?.job_id ?? null;
+    if (after_id === null || dead.length < dead_per_turn) return;
   }
+}
+
+/** With its event in the log of its tenant, in one transaction. */
+async function buryOne(database: Database, logger: Logger, { job_id, job, payload }: Dead): Promise<void> {
+  const queued = QueuedSchema.safeParse(JSON.parse(payload));
+  const actor: Actor = {
+    // Something that we did not put there is the platform's business.
+    tenant_id: queued.success ? queued.data.tenant_id : platform_tenant_id,
+    actor_id: system_actor_id,
+    request_id: encodeId('request', newUuid()),
+  };
+  const own = queued.success ? JSON.stringify(queued.data.payload) : payload;
+  const id = await database.transaction(actor, (tx) => bury(tx, { job_id, job, payload: own }));
+  if (id !== null) logger.error({ job, tenant_id: actor.tenant_id, dead_letter: id }, 'a job has given up');
 }
 
 /** Null when another process was first. */

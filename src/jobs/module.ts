@@ -41,7 +41,7 @@ export function jobsModule(context: Context, options: JobsOptions): Module {
         metrics: job_metrics,
         jobs: options.jobs(),
         concurrency: config.JOBS_CONCURRENCY,
-        onDue: () => queueDue(database, options.jobs()),
+        onDue: () => queueDue(database, logger, options.jobs()),
         onDead: () => buryDead(database, logger),
       });
       worker.start();

@@ -19,6 +19,12 @@ update jobs.schedule
 set next_at = $next_at, last_at = now()
 where tenant_id = $tenant_id and job = $job;
 
+-- name: schedule_postpone
+-- Not told as a time when it was put into the queue.
+update jobs.schedule
+set next_at = now() + interval '1 hour'
+where tenant_id = $tenant_id and job = $job;
+
 -- name: schedule_list
 select job, cron, time_zone, status, next_at, last_at, updated_at
 from jobs.schedule

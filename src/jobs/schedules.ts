@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type Actor, type Database, platform_tenant_id, queries, system_actor_id, type Tx } from '../db.ts';
 import { Problem } from '../errors.ts';
 import { addJob, type Job } from '../job.ts';
+import type { Logger } from '../log.ts';
 import { appendEvent } from '../modules/log/index.ts';
 import { cronFault, isTimeZone, maybeNext } from './cron.ts';
 import { type NewSchedule, type Schedule, ScheduleSchema } from './schema.ts';
@@ -13,6 +14,7 @@ const sql = queries(
   'schedule_open',
   'schedule_list_due',
   'schedule_advance',
+  'schedule_postpone',
   'schedule_list',
   'schedule_set',
   'schedule_clock',
@@ -31,8 +33,8 @@ const platform: Actor = {
   request_id: 'schedules',
 };
 
-/** Puts what is due into the queue, and says when it is due next. */
-export async function queueDue(database: Database, jobs: Job[]): Promise<void> {
+/** Puts what is due into the queue, and says when it is due next. What cannot be computed is put off for an hour, so that the others come. */
+export async function queueDue(database: Database, logger: Logger, jobs: Job[]): Promise<void> {
   const names = jobs.filter(isScheduled).map(({ name }) => name);
   for (let count = due_per_turn; count === due_per_turn; ) {
     count = await database.transaction(platform, async (tx) => {
@@ -45,13 +47,26 @@ export async function queueDue(database: Database, jobs: Job[]): Promise<void> {
       for (const { tenant_id, job, cron, time_zone } of due) {
         const kind = jobs.find(({ name }) => name === job);
         if (kind === undefined) throw new Error(`there is no job ${job}`);
+        const next = readable(() => maybeNext(cron, time_zone, now));
+        if (next === null) {
+          logger.error({ job, tenant_id, cron, time_zone }, 'a schedule cannot be computed: it is put off');
+          await tx.run(sql.schedule_postpone, { tenant_id, job });
+          continue;
+        }
         await addJob(tx, kind, {}, { of_tenant_id: tenant_id, key: 'schedule', if_queued: 'keep' });
-        const next = maybeNext(cron, time_zone, now);
-        if (next === null) throw new Error(`the schedule of ${job} never comes round`);
         await tx.run(sql.schedule_advance, { tenant_id, job, next_at: next.toISOString() });
       }
       return due.length;
     });
+  }
+}
+
+/** Null for what this version cannot read, though another may have written it: a zone that its Node does not know, or a cron text. */
+function readable(next: () => Date | null): Date | null {
+  try {
+    return next();
+  } catch {
+    return null;
   }
 }
 

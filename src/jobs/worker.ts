@@ -49,6 +49,7 @@ export class Worker {
   #runner: Runner | null = null;
   #running: Promise<void> | null = null;
   #beating: Promise<void> | null = null;
+  #tending: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
 
   constructor(options: WorkerOptions) {
@@ -91,7 +92,9 @@ export class Worker {
     const stopping = this.#runner?.stop().catch((error: unknown) => {
       logger.warn({ err: error }, 'the job queue did not stop in order');
     });
-    const ended = Promise.all([stopping, this.#running, this.#beating]).then(() => true);
+    const ended = Promise.all([stopping, this.#running, this.#beating?.then(() => this.#tending)]).then(
+      () => true,
+    );
     if (!(await within(ended, stop_patience_ms))) logger.warn('jobs that do not end are left to others');
     await this.#leave();
     await this.#pool.end();
@@ -167,13 +170,29 @@ export class Worker {
   }
 
   async #beat(): Promise<void> {
-    const { database, logger, onDue, onDead } = this.#options;
+    const { database, logger } = this.#options;
     if (this.#id === null) return;
     const [beat] = await database.call(sql.worker_beat, { worker_id: this.#id, dead_after_ms }, BeatSchema);
     if (beat === undefined) return;
     if (beat.freed > 0) logger.warn({ jobs: beat.freed }, 'jobs of a dead worker go on');
-    if (beat.has_due) await onDue();
-    if (beat.has_dead) await onDead();
+    // Beside the beat: schedules of thousands of tenants take longer than the time after which a worker that does not beat is dead.
+    this.#tending ??= this.#tend(beat).finally(() => {
+      this.#tending = null;
+    });
+  }
+
+  async #tend({ has_due, has_dead }: z.infer<typeof BeatSchema>): Promise<void> {
+    const { logger, onDue, onDead } = this.#options;
+    if (has_due) {
+      await onDue().catch((error: unknown) =>
+        logger.warn({ err: error }, 'what is due is not put into the queue'),
+      );
+    }
+    if (has_dead) {
+      await onDead().catch((error: unknown) =>
+        logger.warn({ err: error }, 'jobs that gave up are not looked after'),
+      );
+    }
   }
 
   async #leave(): Promise<void> {

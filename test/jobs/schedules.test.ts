@@ -3,11 +3,13 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { job } from '../../src/job.ts';
 import { openPlatformSchedules, openTenantSchedules, queueDue } from '../../src/jobs/schedules.ts';
+import { createLogger } from '../../src/log.ts';
 import { asSuperuser, database } from '../support/database.ts';
 import { aTenant } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 
 const server = await startServer();
+const logger = createLogger('silent');
 const payload = z.strictObject({});
 const hourly = job({
   name: 'test.hourly',
@@ -52,20 +54,20 @@ test('a schedule of the platform is due at once, then when the clock says so, an
   await openPlatformSchedules(database, [hourly, daily]);
   await openPlatformSchedules(database, [hourly, daily]);
   await Promise.all([
-    queueDue(database, [hourly]),
-    queueDue(database, [hourly]),
-    queueDue(database, [hourly]),
+    queueDue(database, logger, [hourly]),
+    queueDue(database, logger, [hourly]),
+    queueDue(database, logger, [hourly]),
   ]);
   expect(await queued('test.hourly')).toBe(1);
   expect(await schedules('test.hourly')).toMatchObject([{ is_ahead: true, is_told: true }]);
   expect(await schedules('test.daily')).toEqual([]);
   await clearQueue();
-  await queueDue(database, [hourly]);
+  await queueDue(database, logger, [hourly]);
   expect(await queued('test.hourly')).toBe(0);
 
   await asSuperuser(z.unknown(), "update jobs.schedule set next_at = now() - interval '3 days'");
-  await queueDue(database, [hourly]);
-  await queueDue(database, [hourly]);
+  await queueDue(database, logger, [hourly]);
+  await queueDue(database, logger, [hourly]);
   expect(await queued('test.hourly')).toBe(1);
   expect(await schedules('test.hourly')).toMatchObject([{ is_ahead: true }]);
   await clearQueue();
@@ -79,14 +81,14 @@ test('each tenant gets the schedules of tenants, and the job of each is its own'
   expect((await schedules('test.daily')).map(({ tenant_id }) => tenant_id)).toEqual(
     [one.id, other.id].sort(),
   );
-  await queueDue(database, [daily]);
+  await queueDue(database, logger, [daily]);
   expect(await queued('test.daily')).toBe(0);
   await asSuperuser(
     z.unknown(),
     "update jobs.schedule set next_at = now() - interval '1 second', status = case tenant_id when $1 then 'paused' else status end where job = 'test.daily'",
     [other.id],
   );
-  await queueDue(database, [daily]);
+  await queueDue(database, logger, [daily]);
   expect(
     await asSuperuser(
       z.object({ tenant_id: z.string() }),
@@ -96,10 +98,33 @@ test('each tenant gets the schedules of tenants, and the job of each is its own'
   await clearQueue();
 });
 
+test('a schedule that cannot be computed is put off, and keeps no other from coming', async () => {
+  const tenant = await aTenant();
+  await openPlatformSchedules(database, [hourly]);
+  await openTenantSchedules(database, [daily], () => Promise.resolve([tenant.id]));
+  const setZone = (time_zone: string) =>
+    asSuperuser(
+      z.unknown(),
+      "update jobs.schedule set time_zone = $1, next_at = now() - interval '1 minute', last_at = null where job = 'test.hourly'",
+      [time_zone],
+    );
+  await setZone('Mars/Olympus');
+  await asSuperuser(z.unknown(), 'update jobs.schedule set next_at = now() where tenant_id = $1', [
+    tenant.id,
+  ]);
+  await queueDue(database, logger, [hourly, daily]);
+  expect([await queued('test.hourly'), await queued('test.daily')]).toEqual([0, 1]);
+  expect(await schedules('test.hourly')).toMatchObject([{ is_ahead: true, is_told: false }]);
+  await setZone('UTC');
+  await queueDue(database, logger, [hourly, daily]);
+  expect(await queued('test.hourly')).toBe(1);
+  await clearQueue();
+});
+
 test('a schedule of a job that another version knows is left alone', async () => {
   await openPlatformSchedules(database, [hourly]);
   await asSuperuser(z.unknown(), 'update jobs.schedule set next_at = now()');
-  await queueDue(database, []);
+  await queueDue(database, logger, []);
   expect(await queued('test.hourly')).toBe(0);
 });
 

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { platform_tenant_id } from '../../src/db.ts';
 import { addJob, type Job, type JobOptions, job } from '../../src/job.ts';
+import { buryDead, listDeadLetters } from '../../src/jobs/dead_letters.ts';
 import { JobMetrics } from '../../src/jobs/metrics.ts';
 import { Worker } from '../../src/jobs/worker.ts';
 import { createLogger } from '../../src/log.ts';
@@ -33,7 +35,7 @@ function aJob(run: (payload: { number: number }) => Promise<void> = () => Promis
   return { kind, seen };
 }
 
-function aWorker(jobs: Job[], registry = new Registry()): Worker {
+function aWorker(jobs: Job[], registry = new Registry(), onDue = () => Promise.resolve()): Worker {
   const logger = createLogger('silent');
   const worker = new Worker({
     database,
@@ -42,7 +44,7 @@ function aWorker(jobs: Job[], registry = new Registry()): Worker {
     metrics: new JobMetrics(registry, database, logger),
     jobs,
     concurrency: 2,
-    onDue: () => Promise.resolve(),
+    onDue,
     onDead: () => Promise.resolve(),
   });
   worker.start();
@@ -163,4 +165,55 @@ test('stopping tells a job that takes long, which is run again elsewhere', async
   aWorker([kind]);
   await waitFor('it has run again', async () => (await queued(kind)) === 0, { timeout_ms: 20_000 });
   expect(runs).toBe(2);
+});
+
+test('a worker says that it lives while what is due is put into the queue, however long that takes', async () => {
+  let begun = 0;
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  onTestFinished(async () => {
+    end();
+    await asSuperuser(z.unknown(), "delete from jobs.schedule where job = 'test.long_turn'");
+  });
+  await asSuperuser(
+    z.unknown(),
+    `insert into jobs.schedule (tenant_id, job, cron, time_zone, status, next_at, updated_at)
+     values ($1, 'test.long_turn', '* * * * *', 'UTC', 'active', now(), now())`,
+    [platform_tenant_id],
+  );
+  aWorker([aJob().kind], new Registry(), () => {
+    begun += 1;
+    return ended;
+  });
+  const isSeenSince = async (seen_at: string) => {
+    const [found] = await asSuperuser(
+      z.object({ later: z.boolean() }),
+      'select coalesce(max(seen_at) > $1::timestamptz, false) as later from jobs.worker',
+      [seen_at],
+    );
+    return found?.later === true;
+  };
+  await waitFor('the turn has begun', () => begun === 1);
+  const [clock] = await asSuperuser(z.object({ now: z.string() }), 'select now()::text as now');
+  await waitFor('it has beaten', () => isSeenSince(clock?.now ?? 'infinity'));
+  expect(begun).toBe(1);
+  end();
+});
+
+test('a job that gave up and cannot be taken out of the queue keeps no other in it', async () => {
+  const [{ kind: broken }, { kind }] = [aJob(), aJob()];
+  const tenant = await aTenant();
+  // As nobody writes it who goes through addJob with an id of ours.
+  await add(tenant, broken, 1, { of_tenant_id: tenant.id.toUpperCase() });
+  await add(tenant, kind, 2);
+  await asSuperuser(z.unknown(), 'update graphile_worker._private_jobs set attempts = max_attempts');
+  await buryDead(database, createLogger('silent'));
+  const letters = await database.read(tenant.actor, (tx) =>
+    listDeadLetters(tx, { status: null, job: null }, { row_limit: 2, after: null }),
+  );
+  expect(letters.map(({ job: name }) => name)).toEqual([kind.name]);
+  expect([await queued(broken), await queued(kind)]).toEqual([1, 0]);
+  await asSuperuser(z.unknown(), 'delete from graphile_worker._private_jobs');
 });

@@ -1,4 +1,4 @@
-// The bytes that are hashed and signed, version 1: what docs/proofs.md defines. Postgres makes the same bytes in proofs.hash_events.
+// The bytes that are hashed and signed, version 1: what docs/proofs.md defines. Postgres makes the same bytes by leaves.sql.
 import { sha256 } from './merkle.ts';
 
 export interface CanonicalEntry {

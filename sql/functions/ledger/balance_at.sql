@@ -61,7 +61,9 @@ begin
     and entry.recorded_at >= v_base.recorded_at and entry.recorded_at <= v_until
     and (p_as_of is null or (entry.effective_at = entry.recorded_at and entry.expires_at is null));
 
-  v_dated := ledger.dated_sums(p_tenant_id, v_version, p_account_id, p_position, p_known_at, coalesce(p_as_of, p_known_at));
+  v_dated := ledger.dated_sums(
+    p_tenant_id, v_version, p_account_id, p_position, p_known_at, coalesce(p_as_of, p_known_at), p_as_of is not null
+  );
 
   if p_as_of is null then
     posted_debits := v_base.posted_debits + v_tail.posted_debits;

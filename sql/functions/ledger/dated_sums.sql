@@ -1,7 +1,9 @@
--- What the dated entries of an account recorded up to a position (known at p_known_at) had brought by an instant: what had begun to count, and of the holds
--- what had ceased to (expired_…). p_version is that of the projection to read. Sums of a few dozen blocks and the entries after them, whatever the account's history.
+-- What the dated entries of an account recorded up to a position (known at p_known_at) had brought by an instant: what had begun to
+-- count, and of the holds what had ceased to (expired_…). Without p_with_begun only the latter, and the others are of no use.
+-- p_version is that of the projection to read. Sums of a few dozen blocks and the entries after them, whatever the account's history.
 create or replace function ledger.dated_sums(
   p_tenant_id uuid, p_version integer, p_account_id uuid, p_position bigint, p_known_at timestamptz, p_instant timestamptz,
+  p_with_begun boolean,
   out posted_debits numeric, out posted_credits numeric, out pending_debits numeric, out pending_credits numeric,
   out expired_debits numeric, out expired_credits numeric
 )
@@ -38,6 +40,7 @@ begin
       cross join lateral (select width_bucket(p_instant, sums.instants) as item) at
       where sums.tenant_id = p_tenant_id and sums.version = p_version and sums.account_id = p_account_id and sums.level = v_level
         and sums.end_position = block.end_position and sums.series = 'effective' and sums.first_at <= p_instant
+        and p_with_begun
       order by sums.first_at desc
       limit 1
     ) effective on true

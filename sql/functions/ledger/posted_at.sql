@@ -62,7 +62,7 @@ begin
   ) blocks
   left join lateral (
     select sums.posted_debits, sums.posted_credits
-    from ledger.dated_sums(p_tenant_id, v_version, account.id, p_position, p_known_at, p_as_of) sums
+    from ledger.dated_sums(p_tenant_id, v_version, account.id, p_position, p_known_at, p_as_of, true) sums
     where blocks.exist
     union all
     select

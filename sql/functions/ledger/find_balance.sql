@@ -52,7 +52,7 @@ begin
       position := p_known_position;
       select event.recorded_at into v_known_at
       from log.event
-      where event.tenant_id = p_tenant_id and event.position = p_known_position;
+      where event.tenant_id = p_tenant_id and event.position = p_known_position and event.recorded_at <= v_head.recorded_at;
       -- position 0
       v_known_at := coalesce(v_known_at, '-infinity');
     else

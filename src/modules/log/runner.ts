@@ -249,7 +249,8 @@ export class ConsumerRunner {
       logger.info({ tenant_id, consumer: consumer.name }, 'a consumer follows again');
     follower.failures = 0;
     if (applied.state === 'slice') {
-      metrics.applied(consumer.name, applied.position - (before ?? applied.position), took_ms);
+      // It may stand further back than it did: what a crash of the database took from it is applied again, and so is a projection that was dropped.
+      metrics.applied(consumer.name, Math.max(0, applied.position - (before ?? applied.position)), took_ms);
       follower.limit = nextLimit(follower, took_ms);
     }
     if (applied.position < applied.head_position) {

@@ -2,7 +2,11 @@ import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Database } from '../../../src/db.ts';
-import { listConsumers, maybeResumeConsumer } from '../../../src/modules/log/consumers.ts';
+import {
+  listConsumers,
+  maybeResumeConsumer,
+  transactionConsumer,
+} from '../../../src/modules/log/consumers.ts';
 import { asSuperuser, database, databaseUrl } from '../../support/database.ts';
 import { aTenant, type TestTenant } from '../../support/factories.ts';
 import { waitFor } from '../../support/wait.ts';
@@ -145,6 +149,30 @@ describe('a poisoned event', () => {
       (await metrics.metrics()).includes('lattice_consumer_parked_tenants{consumer="refused"} 1'),
     );
   });
+});
+
+test('a consumer that stands further back than it did goes on from there, and the process lives', async () => {
+  const tenant = await aTenant();
+  const first = await append(tenant, 20);
+  const { metrics } = await startFollowing((own) => [
+    transactionConsumer(
+      own,
+      { name: 'back', description: 'Writes an effect for each event', max_slice_positions: 5 },
+      (tx, slice) => writeEffects(tx, 'back', slice),
+    ),
+  ]);
+  await follows(tenant, 'back', first);
+  // As it is after a drop of what it made, and after a crash of the database that took the commits which did not wait for the disk.
+  await asSuperuser(
+    z.unknown(),
+    "update log.consumer set position = 0, recorded_at = '-infinity' where tenant_id = $1 and name = 'back'",
+    [tenant.id],
+  );
+  const last = await append(tenant, 1);
+  await follows(tenant, 'back', first + last);
+  expect(await effectsOf(tenant, 'back')).toEqual([...upTo(first), ...upTo(last)]);
+  const text = await metrics.metrics();
+  expect(text).toMatch(/lattice_consumer_positions_total\{consumer="back"\} [0-9]+/);
 });
 
 test('what passes by itself parks nobody', async () => {

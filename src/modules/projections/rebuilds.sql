@@ -14,7 +14,8 @@ from projection.list_states($tenant_id, $projections);
 
 -- name: rebuild_hold
 -- Still running, and until the transaction ends nobody cancels it. What its slices write can be written again, so no commit waits for the disk.
-select stops_on_difference, difference_count, set_config('synchronous_commit', case when $is_derived then 'off' else 'on' end, true) as commits,
+select stops_on_difference, difference_count, current_setting('synchronous_commit') as commits,
+  set_config('synchronous_commit', case when $is_derived then 'off' else current_setting('synchronous_commit') end, true) as commits_now,
   set_config('statement_timeout', '1h', true) as time
 from projection.rebuild
 where tenant_id = $tenant_id and projection = $projection and number = $number and state = 'running'
@@ -39,6 +40,10 @@ from projection.find_positions($tenant_id, $projection);
 -- name: rebuild_lock
 select version, position, built_version, built_position
 from projection.lock_versions($tenant_id, $projection);
+
+-- name: rebuild_wait_for_disk
+-- A slice in this transaction may have said that its commit need not wait.
+select set_config('synchronous_commit', $commits, true) as commits;
 
 -- name: rebuild_end
 select projection.end_rebuild($tenant_id, $projection, $number, $state, $reason) as ended;

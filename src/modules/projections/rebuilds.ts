@@ -15,6 +15,7 @@ const sql = queries(
   'rebuild_positions',
   'rebuild_differing_rows',
   'rebuild_compared',
+  'rebuild_wait_for_disk',
   'rebuild_end',
   'version_drop',
   'version_sweep',
@@ -154,7 +155,9 @@ export async function failRebuild(tx: Tx, rebuild: Rebuild, reason: string): Pro
 const HeldSchema = z.object({
   stops_on_difference: z.boolean(),
   difference_count: z.number().nullable(),
+  /** how commits wait for the disk, but for those of slices */
   commits: z.string(),
+  commits_now: z.string(),
   time: z.string(),
 });
 
@@ -283,6 +286,8 @@ export async function maybeSwap(tx: Tx, rebuild: Rebuild): Promise<'swapped' | '
     if (applied.state !== 'slice' || applied.position === null) return 'busy';
     position = applied.position;
   }
+  // The event and what became of the rebuild cannot be made again.
+  await tx.run(sql.rebuild_wait_for_disk, { commits: held.commits });
   await end(tx, rebuild, 'swapped', null);
   await appendEvent(tx, {
     type: 'projections.rebuild_swapped',

@@ -1,5 +1,11 @@
 // Rebuilds that are held up: asked for twice, canceled, gone on with by another process, killed.
 import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { parseQueries } from '../../../src/db.ts';
+import { newUuid } from '../../../src/id.ts';
+import { balances } from '../../../src/modules/projections/balances.ts';
+import { applyLiveSlice, maybeStartRebuild, maybeSwap } from '../../../src/modules/projections/rebuilds.ts';
+import { database } from '../../support/database.ts';
 import { aPlatformKey, aTenant, type TestTenant } from '../../support/factories.ts';
 import { startProcess } from '../../support/process.ts';
 import { startServer } from '../../support/server.ts';
@@ -18,6 +24,12 @@ import {
 /** Serves requests and follows no log: what it is asked to rebuild waits for another process. */
 const server = await startServer({ CONSUMERS: 'off' });
 const platform = server.client(await aPlatformKey());
+
+const [commits] = parseQueries(
+  "-- name: commits\nselect current_setting('synchronous_commit') as wait;",
+).values();
+if (commits === undefined) throw new Error('there is one query');
+const CommitsSchema = z.object({ wait: z.string() });
 
 async function aPast(seed: number, count: number): Promise<TestTenant> {
   const tenant = await aTenant();
@@ -59,6 +71,26 @@ test('a rebuild asked for twice is a 409, and canceled it can be gone on with', 
     'rebuild_started',
     'rebuild_swapped',
   ]);
+});
+
+test('a swap that has to apply the rest itself waits for the disk: its event is told to others', async () => {
+  const tenant = await aPast(7, 50);
+  const apply = { tenant_id: tenant.id, consumer: balances.name, limit: 1_000 };
+  await database.call(balances.apply, apply, z.unknown());
+  const order = { order_id: newUuid(), from_kept: false, stops_on_difference: false };
+  await database.transaction(tenant.actor, (tx) => maybeStartRebuild(tx, balances, order));
+  const rebuild = { projection: balances, number: 1, version: 2 };
+  const swapped = await database.transaction(tenant.actor, async (tx) => {
+    const before = await tx.one(commits, {}, CommitsSchema);
+    const outcome = await maybeSwap(tx, rebuild);
+    return { outcome, before, after: await tx.one(commits, {}, CommitsSchema) };
+  });
+  expect(swapped).toEqual({ outcome: 'swapped', before: { wait: 'on' }, after: { wait: 'on' } });
+  const slice = await database.transaction(tenant.actor, async (tx) => {
+    await applyLiveSlice(tx, rebuild, 1);
+    return tx.one(commits, {}, CommitsSchema);
+  });
+  expect(slice).toEqual({ wait: 'off' });
 });
 
 test('two processes carry one rebuild forward, and apply each position once', async () => {

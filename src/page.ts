@@ -6,6 +6,8 @@ import type { Reply } from './route.ts';
 
 const default_limit = 50;
 const max_limit = 200;
+/** A key holds a text of 500 characters at most, of which JSON makes up to six bytes each, and base64 a third more. */
+const max_cursor_length = 6_000;
 
 /** The query parameters of every list, to be extended by its filters. */
 export const PageQuerySchema = z.strictObject({
@@ -111,7 +113,7 @@ function encodeCursor(fingerprint: string, key: unknown): string {
 const CursorSchema = z.tuple([z.string(), z.unknown()]);
 
 function decodeCursor(cursor: string): [string, unknown] {
-  if (!/^[A-Za-z0-9_-]{1,2000}$/.test(cursor)) throw invalidCursor();
+  if (!/^[A-Za-z0-9_-]+$/.test(cursor) || cursor.length > max_cursor_length) throw invalidCursor();
   const parsed = CursorSchema.safeParse(jsonOrNull(Buffer.from(cursor, 'base64url').toString()));
   if (!parsed.success) throw invalidCursor();
   return parsed.data;
@@ -119,9 +121,11 @@ function decodeCursor(cursor: string): [string, unknown] {
 
 function jsonOrNull(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, (_name, value: unknown) =>
+      typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()) ? null : value,
+    );
   } catch {
-    // Not JSON, so not a cursor of ours: the caller refuses what is null.
+    // Not JSON, so not a cursor of ours: the caller refuses what is null, as it does a text that Postgres would refuse.
     return null;
   }
 }

@@ -1,7 +1,10 @@
 // Days on the wire: calendar dates, those of UTC.
 import { z } from 'zod';
 
-export const DateSchema = z.iso.date({ error: 'a day is a date such as 2026-10-31' });
+const explained = 'a day is a date such as 2026-10-31';
+
+/** Years begin with 1, as they do for Postgres. */
+export const DateSchema = z.iso.date({ error: explained }).regex(/^(?!0000)/, explained);
 
 const day_ms = 86_400_000;
 

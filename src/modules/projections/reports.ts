@@ -53,7 +53,7 @@ export const ActivitySchema = z
   .meta({ id: 'Activity', description: 'What was posted on a business day to accounts of a type' });
 
 /** where a page ended: day, value, type and currency */
-export const ActivityKeySchema = z.tuple([z.string(), z.string(), z.string(), z.string()]);
+export const ActivityKeySchema = z.tuple([DateSchema, z.string(), z.string(), z.string()]);
 
 const RowSchema = z.object({
   effective_on: z.string(),

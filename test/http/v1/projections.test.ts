@@ -196,6 +196,40 @@ test('pages follow each other, and a cursor is bound to its filters', async () =
   expect(ProblemSchema.parse(other.body).code).toBe('cursor_mismatch');
 });
 
+test('a page goes on after a name of any characters that metadata may have', async () => {
+  const shop = await aShop();
+  const names = ['\u0001'.repeat(500), '漢'.repeat(500), '😀'.repeat(250)];
+  for (const invoice of names) await shop.raise('1', { invoice, customer: invoice });
+  for (const list of ['/v1/invoices', '/v1/invoices/aging']) {
+    const seen: unknown[] = [];
+    for (let cursor = ''; ; ) {
+      const page = await shop.read(`${list}?limit=1${cursor}`);
+      seen.push(...page.data.map(({ customer }) => customer));
+      if (page.next_cursor === null) break;
+      cursor = `&cursor=${page.next_cursor}`;
+    }
+    expect(seen).toEqual(names);
+  }
+});
+
+test('a cursor with what Postgres would refuse is none', async () => {
+  const shop = await aShop();
+  await shop.raise('1', { invoice: 'inv_1' });
+  await shop.raise('1', { invoice: 'inv_2' });
+  const forge = async (list: string, key: unknown) => {
+    const { next_cursor } = await shop.read(`${list}?limit=1`);
+    const made = z
+      .tuple([z.string(), z.unknown()])
+      .parse(JSON.parse(Buffer.from(next_cursor ?? '', 'base64url').toString()));
+    const cursor = Buffer.from(JSON.stringify([made[0], key])).toString('base64url');
+    return ProblemSchema.parse((await shop.api.get(`${list}?cursor=${cursor}`)).body).code;
+  };
+  expect(await forge('/v1/invoices', ['\0', 'EUR'])).toBe('cursor_invalid');
+  expect(await forge('/v1/invoices', ['\ud800', 'EUR'])).toBe('cursor_invalid');
+  expect(await forge('/v1/reports/daily_activity', ['the day', '', '', ''])).toBe('cursor_invalid');
+  expect(await forge('/v1/reports/daily_activity', ['0000-01-01', '', '', ''])).toBe('cursor_invalid');
+});
+
 test('CSV has all rows, quotes what needs it, runs no formula, and says its position', async () => {
   const shop = await aShop();
   await shop.raise('5', { invoice: 'inv_1', customer: '=HYPERLINK("x")' });

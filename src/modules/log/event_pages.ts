@@ -5,7 +5,7 @@ import type { Logger } from '../../log.ts';
 import { type EventRow, EventRowSchema, listEventsAt, listSubjectPositions } from './events.ts';
 import { type Filter, matches } from './filter.ts';
 import { Frame, type FrameMaker } from './frame.ts';
-import { PageSize } from './page_size.ts';
+import { mayBeCut, PageSize, page_bytes } from './page_size.ts';
 import type { AccountPositions } from './routes.ts';
 
 const sql = queries(import.meta.url, 'event_page_list');
@@ -14,6 +14,8 @@ const sql = queries(import.meta.url, 'event_page_list');
 const max_leases = 8;
 /** positions that one page looks at when few of them match */
 const scanned_positions = 20_000;
+/** of an account's events, read before their bytes are counted */
+const positions_at_once = 20;
 
 export interface EventPagesOptions {
   database: Database;
@@ -88,10 +90,11 @@ export class EventPages {
         row_limit,
         types: types === null ? null : [...types],
         subject_id,
+        max_bytes: page_bytes,
       },
       EventRowSchema,
     );
-    const position = rows.length < row_limit ? end : (rows.at(-1)?.position ?? end);
+    const position = mayBeCut(rows, row_limit) ? (rows.at(-1)?.position ?? end) : end;
     return { frames: this.#frames(rows, filter, size), position };
   }
 
@@ -106,7 +109,15 @@ export class EventPages {
     return this.#options.database.read(actor, async (tx) => {
       const positions = await this.#accountPositions(tx, account, { after, row_limit });
       const looked_at = positions.filter((position) => position <= up_to).slice(0, row_limit);
-      const rows = await listEventsAt(tx, looked_at, filter.types === null ? null : [...filter.types]);
+      const types = filter.types === null ? null : [...filter.types];
+      const rows: EventRow[] = [];
+      for (let at = 0; at < looked_at.length; at += positions_at_once) {
+        const some = looked_at.slice(at, at + positions_at_once);
+        rows.push(...(await listEventsAt(tx, some, types)));
+        if (mayBeCut(rows, row_limit) && at + some.length < looked_at.length) {
+          return { frames: this.#frames(rows, filter, size), position: some.at(-1) ?? after };
+        }
+      }
       const position = looked_at.length < row_limit ? up_to : (looked_at.at(-1) ?? up_to);
       return { frames: this.#frames(rows, filter, size), position };
     });

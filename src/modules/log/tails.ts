@@ -6,7 +6,7 @@ import { type Database, queries } from '../../db.ts';
 import type { Logger } from '../../log.ts';
 import { EventRowSchema } from './events.ts';
 import { Frame, type FrameMaker } from './frame.ts';
-import type { PageSize } from './page_size.ts';
+import { mayBeCut, type PageSize, page_bytes } from './page_size.ts';
 import { Tail, type TailReader } from './tail.ts';
 import type { Wakes } from './wakes.ts';
 
@@ -124,11 +124,11 @@ export class Tails implements TailReader {
   ): Promise<{ frames: Frame[]; more: boolean }> {
     const { database, maker } = this.#options;
     const row_limit = size.rows;
-    const values = { tenant_id, after, up_to: endless, since, row_limit };
+    const values = { tenant_id, after, up_to: endless, since, row_limit, max_bytes: page_bytes };
     const rows = await database.call(sql.tail_list, values, EventRowSchema);
     size.learn(rows);
     this.#read_events.inc(rows.length);
-    return { frames: rows.map((row) => new Frame(row, maker)), more: rows.length === row_limit };
+    return { frames: rows.map((row) => new Frame(row, maker)), more: mayBeCut(rows, row_limit) };
   }
 
   onFrames(tenant_id: string, frames: Frame[]): void {

@@ -70,7 +70,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#signers = new Signers(options.vault);
+    this.#signers = new Signers(options.vault, options.logger);
     this.#turns = new Turns((lane, assignment) => this.#call(lane, assignment));
     options.metrics.observe(() => ({ calling: this.#turns.open, waiting: this.#waiting() }));
   }
@@ -196,7 +196,7 @@ export class Dispatcher {
         const endpoint = briefing.endpoints.get(claim.endpoint_id);
         const event = briefing.events.get(claim.position);
         const signers = briefing.signers.get(claim.endpoint_id);
-        // Disabled in the meantime; it waits until it is enabled.
+        // Disabled in the meantime, or not to be signed for; it waits.
         if (endpoint === undefined || event === undefined || signers === undefined) {
           desk.release(claim.id);
           continue;

@@ -1,10 +1,11 @@
 // What signs the calls of an endpoint: one secret, and during a rotation the old ones beside it.
 import { z } from 'zod';
 import { type Actor, type Database, queries, type Tx } from '../../db.ts';
-import { newUuid } from '../../id.ts';
+import { encodeId, newUuid } from '../../id.ts';
+import type { Logger } from '../../log.ts';
 import { type Algorithm, AlgorithmSchema, WebhookEndpointSchema } from './schema.ts';
 import { createSigner, newSecret, type Signer } from './signing.ts';
-import type { Vault } from './vault.ts';
+import { not_opened, type Vault } from './vault.ts';
 
 const sql = queries(
   import.meta.url,
@@ -82,27 +83,40 @@ const kept_signers = 10_000;
 /** Opens secrets, and keeps those that were opened lately. */
 export class Signers {
   readonly #vault: Vault;
+  readonly #logger: Logger;
   /** by the secret's id, oldest first */
   readonly #known = new Map<string, Signer>();
 
-  constructor(vault: Vault) {
+  constructor(vault: Vault, logger: Logger) {
     this.#vault = vault;
+    this.#logger = logger;
   }
 
-  /** endpoint → what signs for it now, the newest first */
+  /** endpoint → what signs for it now, the newest first. One of whose secrets does not open is not among them, and delays no other. */
   async list(tx: Tx, endpoint_ids: string[]): Promise<Map<string, Signer[]>> {
     const { tenant_id } = tx.actor;
     const rows = await tx.many(sql.signing_secret_list_sealed, { tenant_id, endpoint_ids }, SealedSchema);
     const found = new Map<string, Signer[]>();
+    const unopened = new Set<string>();
     for (const row of rows) {
-      const signer = this.#known.get(row.id) ?? this.#unseal(tenant_id, row);
-      found.set(row.endpoint_id, [...(found.get(row.endpoint_id) ?? []), signer]);
+      const { endpoint_id } = row;
+      const signer = this.#known.get(row.id) ?? this.#maybeUnseal(tenant_id, row);
+      if (signer === null) unopened.add(endpoint_id);
+      else found.set(endpoint_id, [...(found.get(endpoint_id) ?? []), signer]);
+    }
+    for (const endpoint_id of unopened) {
+      found.delete(endpoint_id);
+      this.#logger.warn({ tenant_id, endpoint: encodeId('webhook', endpoint_id) }, not_opened);
     }
     return found;
   }
 
-  #unseal(tenant_id: string, { endpoint_id, id, algorithm, sealed }: z.infer<typeof SealedSchema>): Signer {
-    const secret = this.#vault.unseal(sealed, bindingOf(tenant_id, endpoint_id, id));
+  #maybeUnseal(
+    tenant_id: string,
+    { endpoint_id, id, algorithm, sealed }: z.infer<typeof SealedSchema>,
+  ): Signer | null {
+    const secret = this.#vault.maybeUnseal(sealed, bindingOf(tenant_id, endpoint_id, id));
+    if (secret === null) return null;
     const signer = createSigner(algorithm, secret);
     this.#known.set(id, signer);
     const [oldest] = this.#known.keys();

@@ -11,6 +11,8 @@ const key_bytes = 32;
 const nonce_bytes = 12;
 const tag_bytes = 16;
 
+export const not_opened = 'a signing secret was kept with a WEBHOOK_SECRET_KEY that is not among those given';
+
 /** Seals and opens; `bound_to` is the row that the secret belongs to, so that it opens nowhere else. */
 export class Vault {
   readonly #config: Pick<Config, 'NODE_ENV' | 'LATTICE_DATA_DIR' | 'WEBHOOK_SECRET_KEY'>;
@@ -30,11 +32,18 @@ export class Vault {
 
   /** Throws when none of the keys sealed it. */
   unseal(sealed: Buffer, bound_to: string): Buffer {
+    const opened = this.maybeUnseal(sealed, bound_to);
+    if (opened === null) throw new Error(not_opened);
+    return opened;
+  }
+
+  /** Null when none of the keys sealed it. */
+  maybeUnseal(sealed: Buffer, bound_to: string): Buffer | null {
     for (const key of this.#open()) {
       const opened = maybeUnseal(key, sealed, bound_to);
       if (opened !== null) return opened;
     }
-    throw new Error('a signing secret was kept with a WEBHOOK_SECRET_KEY that is not among those given');
+    return null;
   }
 
   /** Whether there are former keys, with which something may have been sealed. */

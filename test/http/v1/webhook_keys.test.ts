@@ -42,3 +42,27 @@ test('the key that secrets are kept with is replaced while calls go on, and the 
     expect(verified).toMatchObject({ type: 'ledger.transaction_posted' });
   }
 });
+
+test('an endpoint whose secret does not open is not called, and delays no other', async () => {
+  const server = await startServer();
+  const [lost, kept] = [await aReceiver(), await aReceiver()];
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  const accounts = await twoAccounts(api);
+  await anEndpoint(api, lost, posted_only);
+  await asSuperuser(
+    z.unknown(),
+    "update webhooks.signing_secret set sealed = decode(repeat('00', 60), 'hex') where tenant_id = $1",
+    [tenant.id],
+  );
+  await anEndpoint(api, kept, posted_only);
+  await aTransaction(api, accounts);
+  await waitFor('the other is called', () => kept.received.length === 1);
+  expect(lost.received).toEqual([]);
+  const [pending] = await asSuperuser(
+    z.object({ count: z.number() }),
+    "select count(*)::integer from webhooks.delivery where tenant_id = $1 and status = 'pending' and attempts = 0",
+    [tenant.id],
+  );
+  expect(pending).toEqual({ count: 1 });
+});

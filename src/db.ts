@@ -6,6 +6,7 @@ import pg from 'pg';
 import type { z } from 'zod';
 import { Problem, type ProblemCode, problems } from './errors.ts';
 import type { Logger } from './log.ts';
+import { Places } from './places.ts';
 import { types } from './postgres_types.ts';
 
 /** Who acts, for which tenant, in which request. Every row that a transaction writes can be traced to these three. */
@@ -87,9 +88,12 @@ export class Database {
   readonly pool: pg.Pool;
   readonly connection_string: string;
   readonly #append_listeners = new Set<AppendListener>();
+  /** A quarter of the pool is for reads that take long: the rest is left to those that do not. */
+  readonly #long_reads: Places;
 
   constructor(options: DatabaseOptions) {
     this.connection_string = options.connection_string;
+    this.#long_reads = new Places(Math.max(2, Math.floor(options.size / 4)), options.size);
     this.pool = new pg.Pool({
       connectionString: options.connection_string,
       max: options.size,
@@ -120,6 +124,11 @@ export class Database {
   /** One read-only transaction for this actor, on one snapshot. */
   async read<Result>(actor: Actor, work: (tx: Tx) => Promise<Result>): Promise<Result> {
     return this.#run('begin isolation level repeatable read read only', actor, work);
+  }
+
+  /** The same for what reads every entry: a few at a time, and the others wait without a connection. Errors: `unavailable`. */
+  async readLong<Result>(actor: Actor, work: (tx: Tx) => Promise<Result>): Promise<Result> {
+    return this.#long_reads.hold(() => this.read(actor, work));
   }
 
   /** One statement that is a transaction by itself and takes its tenant as an argument: posting, balances, authentication. */

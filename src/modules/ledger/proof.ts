@@ -96,7 +96,7 @@ async function recount(tx: Tx): Promise<Recount> {
  * which is what pages somebody.
  */
 export async function prove(database: Database, logger: Logger, actor: Actor): Promise<Recount> {
-  const proof = await database.read(actor, recount);
+  const proof = await database.readLong(actor, recount);
   if (proof.ok) return proof;
   const { tenant_id } = actor;
   logger.error({ tenant_id, differences: proof.differences }, 'the ledger fails its recount');

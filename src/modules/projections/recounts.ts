@@ -17,7 +17,7 @@ export async function listDifferences(
   actor: Actor,
   projection: Projection,
 ): Promise<z.infer<typeof RowSchema>[]> {
-  return database.read(actor, async (tx) => {
+  return database.readLong(actor, async (tx) => {
     await tx.run(sql.recount_allow_time, {});
     return tx.many(projection.recount, { tenant_id: actor.tenant_id }, RowSchema);
   });

@@ -84,7 +84,7 @@ export async function verifyChain(
   keys: SigningKeys,
   checkpoint: Checkpoint | null,
 ): Promise<ChainProof> {
-  return database.read(actor, async (tx) => {
+  return database.readLong(actor, async (tx) => {
     await prepareHashing(tx);
     const { tenant_id } = actor;
     const sealing = await tx.one(sql.sealing_find, { tenant_id }, SealingSchema);

@@ -29,7 +29,7 @@ function cell(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** A spreadsheet takes what begins so for a formula and runs it, unless it is a number. */
+/** A spreadsheet takes what begins so (also in full width) for a formula and runs it, unless it is a number. */
 function guarded(text: string): string {
-  return /^[=+\-@\t\r\n]/.test(text) && !/^-?[0-9]+$/.test(text) ? `'${text}` : text;
+  return /^[=+\-@\t\r\n＝＋－＠]/.test(text) && !/^-?[0-9]+$/.test(text) ? `'${text}` : text;
 }

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { csvText, wantsCsv } from '../src/csv.ts';
 
 test('numbers stay numbers, text that begins like a formula does not become one', () => {
-  const cells = ['-12', '=1', '+1', '@a', '\t=1', '-a', 'a,b', 'a"b', null, 7];
+  const cells = ['-12', '=1', '+1', '@a', '\t=1', '-a', '＝1', 'a,b', 'a"b', null, 7];
   const rows = cells.map((cell) => ({ cell }));
-  const lines = ['cell', '-12', "'=1", "'+1", "'@a", "'\t=1", "'-a", '"a,b"', '"a""b"', '', '7', ''];
+  const lines = ['cell', '-12', "'=1", "'+1", "'@a", "'\t=1", "'-a", "'＝1", '"a,b"', '"a""b"', '', '7', ''];
   expect(csvText(['cell'], rows)).toBe(lines.join('\r\n'));
 });
 

@@ -606,7 +606,7 @@ create function log.list_consumers(p_tenant_id uuid)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.list_consumers to lattice_app;
 
-create function log.list_events(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_since timestamp with time zone, p_limit integer, p_types text[], p_subject_id uuid)
+create function log.list_events(p_tenant_id uuid, p_after bigint, p_up_to bigint, p_since timestamp with time zone, p_limit integer, p_types text[], p_subject_id uuid, p_max_bytes bigint DEFAULT NULL::bigint)
   returns TABLE("position" bigint, id uuid, type text, subject_id uuid, data json, actor_id uuid, request_id text, occurred_at timestamp with time zone, recorded_at timestamp with time zone)
   language plpgsql volatile set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function log.list_events to lattice_app;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { type Api, api_options, openApi, openPlatformApi } from './api.ts';
+import type { Api } from './api.ts';
 import { command } from './command.ts';
-import { listTenants } from './tenants.ts';
+import { ofTenants, tenants_options } from './tenants.ts';
 
 const ConsumerSchema = z.looseObject({
   name: z.string(),
@@ -19,17 +19,9 @@ export const consumersListCommand = command({
   name: 'consumers list',
   summary:
     'Shows how far what is derived from the log has come: yours, of a tenant, or of all; exit status 1 when one is parked',
-  input: z.object({
-    tenant: z.string().startsWith('ten_').optional().describe('of this tenant, with a platform key'),
-    all: z.boolean().default(false).describe('of all tenants, with a platform key'),
-    ...api_options,
-  }),
+  input: z.object(tenants_options),
   run: async ({ input, config, output }) => {
-    const is_platform = input.all || input.tenant !== undefined;
-    const api = is_platform ? openPlatformApi(input, config) : openApi(input, config);
-    const tenants = input.all ? await listTenants(api) : [input.tenant ?? null];
-    const found: Followed[] = [];
-    for (const tenant of tenants) found.push(...(await listConsumers(api, tenant)));
+    const found = await ofTenants(input, config, listConsumers);
     for (const each of found) output.line(consumerLine(each));
     output.json({ data: found });
     return found.some(({ status }) => status === 'parked') ? 1 : 0;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { type Api, api_options, openApi, openPlatformApi } from './api.ts';
+import type { Api } from './api.ts';
 import { command } from './command.ts';
-import { listTenants } from './tenants.ts';
+import { ofTenants, tenants_options } from './tenants.ts';
 
 const ProjectionSchema = z.looseObject({
   name: z.string(),
@@ -27,17 +27,9 @@ type Shown = z.infer<typeof ProjectionSchema> & { tenant: string | null };
 export const projectionsListCommand = command({
   name: 'projections list',
   summary: 'Shows each projection: its version, how far it has come, and its newest rebuild',
-  input: z.object({
-    tenant: z.string().startsWith('ten_').optional().describe('of this tenant, with a platform key'),
-    all: z.boolean().default(false).describe('of all tenants, with a platform key'),
-    ...api_options,
-  }),
+  input: z.object(tenants_options),
   run: async ({ input, config, output }) => {
-    const is_platform = input.all || input.tenant !== undefined;
-    const api = is_platform ? openPlatformApi(input, config) : openApi(input, config);
-    const tenants = input.all ? await listTenants(api) : [input.tenant ?? null];
-    const found: Shown[] = [];
-    for (const tenant of tenants) found.push(...(await listProjections(api, tenant)));
+    const found = await ofTenants(input, config, listProjections);
     for (const each of found) output.line(projectionLine(each));
     output.json({ data: found });
     return 0;

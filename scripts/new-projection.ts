@@ -141,7 +141,8 @@ from projection.apply_${name}($tenant_id, $consumer, $limit);
 
 -- name: ${name}_recount
 select what, expected, found
-from projection.differing_${name}($tenant_id);
+from projection.differing_${name}($tenant_id)
+limit 1000;
 `,
 );
 

@@ -4,7 +4,8 @@ from projection.apply_balances_daily($tenant_id, $consumer, $limit);
 
 -- name: balances_daily_recount
 select what, expected, found
-from projection.differing_balances_daily($tenant_id);
+from projection.differing_balances_daily($tenant_id)
+limit 1000;
 
 -- name: balance_daily_list
 select account_id, code, type, currency, scale, posted_debits, posted_credits, pending_debits, pending_credits

@@ -4,7 +4,8 @@ from projection.apply_invoices($tenant_id, $consumer, $limit);
 
 -- name: invoices_recount
 select what, expected, found
-from projection.differing_invoices($tenant_id);
+from projection.differing_invoices($tenant_id)
+limit 1000;
 
 -- name: invoice_list
 select invoices.invoice, invoices.currency, invoices.scale, invoices.customer, invoices.due_on, invoices.first_on, sums.raised, sums.paid

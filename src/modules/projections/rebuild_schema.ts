@@ -170,10 +170,12 @@ export const DifferencesQuerySchema = z.strictObject({
   projection: NameSchema.optional().meta({ description: 'Which; all when absent' }),
 });
 
+const counted = z.int().meta({ description: 'Beyond a thousand not all are counted' });
+
 export const DifferencesSchema = z
   .object({
     projection: z.string(),
-    difference_count: z.int(),
+    difference_count: counted,
     differences: z.array(
       z.object({ what: z.string(), expected: z.string().nullable(), found: z.string().nullable() }),
     ),
@@ -181,5 +183,5 @@ export const DifferencesSchema = z
   .meta({ id: 'ProjectionDifferences', description: 'Where it is not what a recount from the log says' });
 
 export const TenantDifferencesSchema = z
-  .object({ projection: z.string(), difference_count: z.int() })
+  .object({ projection: z.string(), difference_count: counted })
   .meta({ id: 'TenantProjectionDifferences' });

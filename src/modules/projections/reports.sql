@@ -4,7 +4,8 @@ from projection.apply_reports($tenant_id, $consumer, $limit);
 
 -- name: reports_recount
 select what, expected, found
-from projection.differing_reports($tenant_id);
+from projection.differing_reports($tenant_id)
+limit 1000;
 
 -- name: report_list
 select effective_on, dimension, value, account_type, currency, scale, debits, credits, entry_count

@@ -318,3 +318,19 @@ test('a projection is followed as it moves; one that is not there is a 404', asy
   await stream.close();
   await daily.close();
 });
+
+test('a recount that differs everywhere answers a thousand differences, not all', async () => {
+  const shop = await aShop();
+  await asSuperuser(
+    z.unknown(),
+    `insert into projection.reports_v
+     select $1, 1, 'none', '2026-01-01', number::text, 'asset', 'EUR', 2, 1, 1, 1 from generate_series(1, 1500) number`,
+    [shop.tenant.id],
+  );
+  await shop.raise('5', { invoice: 'inv_1' });
+  await shop.read('/v1/reports/daily_activity');
+  const { data } = (await shop.api.get('/v1/projection_differences?projection=reports')).as(
+    z.object({ data: z.array(z.looseObject({ difference_count: z.number() })) }),
+  );
+  expect(data.map(({ difference_count }) => difference_count)).toEqual([1_000]);
+});

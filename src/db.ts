@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { z } from 'zod';
 import { Problem, type ProblemCode, problems } from './errors.ts';
+import { encodeId, newUuid } from './id.ts';
 import type { Logger } from './log.ts';
 import { Places } from './places.ts';
 import { types } from './postgres_types.ts';
@@ -22,6 +23,11 @@ export interface Actor {
 export const platform_tenant_id = '00000000-0000-7000-8000-000000000000';
 /** The actor of what Lattice does by itself, such as letting a hold expire. */
 export const system_actor_id = '00000000-0000-7000-8000-000000000001';
+
+/** What the process does by itself for a tenant, under a request id of its own. */
+export function systemActor(tenant_id: string): Actor {
+  return { tenant_id, actor_id: system_actor_id, request_id: encodeId('request', newUuid()) };
+}
 
 /** A query of a `.sql` file beside the code, with its named parameters made positional. */
 export interface Query {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Config } from '../config.ts';
-import { type Actor, Database, platform_tenant_id, system_actor_id } from '../db.ts';
-import { encodeId, newUuid } from '../id.ts';
+import { type Actor, Database, platform_tenant_id, systemActor } from '../db.ts';
+import { encodeId } from '../id.ts';
 import { createLogger } from '../log.ts';
 import { type Proof, proveTenant, readSigningKeys } from '../modules/proofs/index.ts';
 import { listTenants } from '../modules/tenants/index.ts';
@@ -62,11 +62,7 @@ function verifyAll(config: Config, output: Output): Promise<number> {
       application_name: 'lattice verify',
       logger,
     });
-    const platform: Actor = {
-      tenant_id: platform_tenant_id,
-      actor_id: system_actor_id,
-      request_id: encodeId('request', newUuid()),
-    };
+    const platform = systemActor(platform_tenant_id);
     const proofs: (Proof & { tenant_id: string })[] = [];
     try {
       for await (const { id, slug } of allTenants(database, platform)) {

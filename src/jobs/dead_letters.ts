@@ -1,6 +1,6 @@
 // Jobs that have used up their attempts. They leave the queue for a list, where they stay: waiting for somebody, then retried or dismissed.
 import { z } from 'zod';
-import { type Actor, type Database, platform_tenant_id, queries, system_actor_id, type Tx } from '../db.ts';
+import { type Database, platform_tenant_id, queries, systemActor, type Tx } from '../db.ts';
 import { Problem } from '../errors.ts';
 import { encodeId, newUuid } from '../id.ts';
 import { addJob, type Job, QueuedSchema } from '../job.ts';
@@ -78,12 +78,8 @@ export async function buryDead(database: Database, logger: Logger): Promise<void
 /** With its event in the log of its tenant, in one transaction. */
 async function buryOne(database: Database, logger: Logger, { job_id, job, payload }: Dead): Promise<void> {
   const queued = QueuedSchema.safeParse(JSON.parse(payload));
-  const actor: Actor = {
-    // Something that we did not put there is the platform's business.
-    tenant_id: queued.success ? queued.data.tenant_id : platform_tenant_id,
-    actor_id: system_actor_id,
-    request_id: encodeId('request', newUuid()),
-  };
+  // Something that we did not put there is the platform's business.
+  const actor = systemActor(queued.success ? queued.data.tenant_id : platform_tenant_id);
   const own = queued.success ? JSON.stringify(queued.data.payload) : payload;
   const id = await database.transaction(actor, (tx) => bury(tx, { job_id, job, payload: own }));
   if (id !== null) logger.error({ job, tenant_id: actor.tenant_id, dead_letter: id }, 'a job has given up');

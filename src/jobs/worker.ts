@@ -6,8 +6,7 @@ import { EventEmitter } from 'node:events';
 import { Logger as QueueLogger, type Runner, run, type TaskList, type WorkerEvents } from 'graphile-worker';
 import pg from 'pg';
 import { z } from 'zod';
-import { type Database, queries, system_actor_id } from '../db.ts';
-import { encodeId, newUuid } from '../id.ts';
+import { type Database, queries, systemActor } from '../db.ts';
 import { type Job, QueuedSchema } from '../job.ts';
 import type { Logger } from '../log.ts';
 import type { JobMetrics } from './metrics.ts';
@@ -143,12 +142,10 @@ export class Worker {
       const began = performance.now();
       try {
         const { tenant_id, payload } = QueuedSchema.parse(text);
-        const actor = {
-          tenant_id,
-          actor_id: system_actor_id,
-          request_id: encodeId('request', newUuid()),
-        };
-        await kind.run({ database, logger, signal, actor }, kind.payload.parse(payload));
+        await kind.run(
+          { database, logger, signal, actor: systemActor(tenant_id) },
+          kind.payload.parse(payload),
+        );
         metrics.ended(kind.name, 'done', performance.now() - began);
       } catch (error) {
         metrics.ended(kind.name, 'failed', performance.now() - began);

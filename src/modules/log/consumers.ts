@@ -1,9 +1,8 @@
 // Consumers of the log: how one is made, how far they have come, and what happens to one that fails.
 import { z } from 'zod';
 import type { Applied, Consumer } from '../../consumer.ts';
-import { type Actor, type Database, type Query, queries, system_actor_id, type Tx } from '../../db.ts';
+import { type Database, type Query, queries, systemActor, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
-import { encodeId, newUuid } from '../../id.ts';
 import { InstantSchema } from '../../instant.ts';
 import { appendEvent } from './events.ts';
 
@@ -82,7 +81,7 @@ export function transactionConsumer(
   return {
     ...described,
     apply: ({ tenant_id, limit }) =>
-      database.transaction(consumerActor(tenant_id), async (tx): Promise<Applied> => {
+      database.transaction(systemActor(tenant_id), async (tx): Promise<Applied> => {
         const begun = await tx.one(sql.slice_begin, { tenant_id, consumer: name, limit }, BegunSchema);
         const { state, after_position, after_at, up_to_position, up_to_at, head_position, retry_ms } = begun;
         const applied = { state, position: up_to_position, head_position, retry_ms };
@@ -100,10 +99,6 @@ export function transactionConsumer(
         return applied;
       }),
   };
-}
-
-function consumerActor(tenant_id: string): Actor {
-  return { tenant_id, actor_id: system_actor_id, request_id: encodeId('request', newUuid()) };
 }
 
 export interface Retries {
@@ -135,7 +130,7 @@ export async function failConsumer(
 ): Promise<{ attempts: number; retry_ms: number; is_parked: boolean }> {
   const { tenant_id, consumer, position } = failure;
   const reason = failure.reason.slice(0, reason_length);
-  return database.transaction(consumerActor(tenant_id), async (tx) => {
+  return database.transaction(systemActor(tenant_id), async (tx) => {
     const failed = await tx.one(
       sql.slice_fail,
       { tenant_id, consumer, failed_at: position, reason, ...retries, jitter: String(Math.random()) },

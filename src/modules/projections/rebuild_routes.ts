@@ -1,7 +1,7 @@
 // What whoever runs the platform does with the projections of tenants: rebuild, cancel, drop, recount.
 // One transaction is one tenant: the request's is the platform's, so the tenant's comes after it, and does nothing the second time.
 import { z } from 'zod';
-import { type Actor, type Database, system_actor_id, type Tx } from '../../db.ts';
+import { type Database, systemActor, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { decodeId, encodeId, newUuid } from '../../id.ts';
 import { callRoute, type Route, writeRoute } from '../../route.ts';
@@ -80,7 +80,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
         await database.read(principal, (tx) => findOtherTenant(tx, id));
         const data = [];
         for (const projection of recounted(query)) {
-          const differences = await listDifferences(database, systemOf(id), projection);
+          const differences = await listDifferences(database, systemActor(id), projection);
           data.push({ projection: projection.name, difference_count: differences.length });
         }
         return { status: 200, body: { data } };
@@ -178,7 +178,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       async complete(answer) {
         const { tenant_id, projection, number, version } = CancellationSchema.parse(JSON.parse(answer));
         const found = findProjection(projections, projection, '#/projection');
-        await database.transaction(systemOf(decodeId('tenant', tenant_id, '#/tenant_id')), (tx) =>
+        await database.transaction(systemActor(decodeId('tenant', tenant_id, '#/tenant_id')), (tx) =>
           maybeCancelRebuild(tx, { projection: found, number, version }),
         );
       },
@@ -219,7 +219,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
         const drop = DropSchema.parse(JSON.parse(answer));
         const found = findProjection(projections, drop.projection, '#/projection');
         const tenant_id = decodeId('tenant', drop.tenant_id, '#/tenant_id');
-        await database.transaction(systemOf(tenant_id), (tx) => dropVersions(tx, found, drop));
+        await database.transaction(systemActor(tenant_id), (tx) => dropVersions(tx, found, drop));
         await sweepVersions(database, tenant_id, found);
       },
     }),
@@ -230,7 +230,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
     const { stops_on_difference } = order;
     for (const projection of namedIn(order.projections)) {
       try {
-        await database.transaction(systemOf(tenant_id), (tx) =>
+        await database.transaction(systemActor(tenant_id), (tx) =>
           maybeStartRebuild(tx, projection, {
             order_id,
             from_kept: order.from === 'kept',
@@ -272,8 +272,4 @@ function orderOf(named: Projection[], { from, stops_on_difference }: z.infer<typ
     stops_on_difference,
     status: 'running',
   };
-}
-
-function systemOf(tenant_id: string): Actor {
-  return { tenant_id, actor_id: system_actor_id, request_id: encodeId('request', newUuid()) };
 }

@@ -3,9 +3,8 @@
 //
 // It works at full speed as long as nobody posts, and keeps out of the way when somebody does: smaller slices, with rests between them.
 import { setTimeout } from 'node:timers/promises';
-import { type Actor, type Database, system_actor_id } from '../../db.ts';
+import { type Actor, type Database, systemActor } from '../../db.ts';
 import { Problem } from '../../errors.ts';
-import { encodeId, newUuid } from '../../id.ts';
 import type { Logger } from '../../log.ts';
 import type { Projection } from './projection.ts';
 import type { RebuildMetrics } from './rebuild_metrics.ts';
@@ -134,13 +133,8 @@ export class Rebuilder {
       const projection = projections.find(({ name }) => name === found.projection);
       const key = `${found.tenant_id} ${found.projection} ${found.number}`;
       if (projection === undefined || this.#tasks.has(key)) continue;
-      const actor = {
-        tenant_id: found.tenant_id,
-        actor_id: system_actor_id,
-        request_id: encodeId('request', newUuid()),
-      };
       const task = {
-        actor,
+        actor: systemActor(found.tenant_id),
         projection,
         number: found.number,
         version: found.version,

@@ -1,9 +1,9 @@
 // The consumers of any tenant, for who runs the platform: which of them lag, and how a parked one goes on.
 import { z } from 'zod';
 import type { Consumer } from '../../consumer.ts';
-import { type Actor, type Database, system_actor_id, type Tx } from '../../db.ts';
+import { type Database, systemActor, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
-import { decodeId, encodeId, idSchema, newUuid } from '../../id.ts';
+import { decodeId, idSchema } from '../../id.ts';
 import { callRoute, type Route, writeRoute } from '../../route.ts';
 import {
   ConsumerListSchema,
@@ -64,7 +64,7 @@ export function tenantConsumerRoutes(database: Database, consumers: () => Consum
       async complete(answer) {
         const resumed = PlatformResumedSchema.parse(JSON.parse(answer));
         const tenant_id = decodeId('tenant', resumed.tenant_id, '#/tenant_id');
-        await database.transaction(systemOf(tenant_id), (tx) =>
+        await database.transaction(systemActor(tenant_id), (tx) =>
           maybeResumeConsumer(tx, resumed.consumer, resumed.parked_at),
         );
       },
@@ -79,8 +79,4 @@ export function tenantConsumerRoutes(database: Database, consumers: () => Consum
     if (found.parked_at === null) throw new Problem('consumer_not_parked', 'The consumer is not parked');
     return found.parked_at;
   }
-}
-
-function systemOf(tenant_id: string): Actor {
-  return { tenant_id, actor_id: system_actor_id, request_id: encodeId('request', newUuid()) };
 }

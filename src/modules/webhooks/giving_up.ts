@@ -1,7 +1,7 @@
 // Endpoints that are gone, or have failed for too long, are not called any more.
-import { type Database, system_actor_id } from '../../db.ts';
+import { type Database, systemActor } from '../../db.ts';
 import { Problem } from '../../errors.ts';
-import { encodeId, newUuid } from '../../id.ts';
+import { encodeId } from '../../id.ts';
 import type { Logger } from '../../log.ts';
 import { disableEndpoint } from './endpoints.ts';
 import type { WebhookMetrics } from './webhook_metrics.ts';
@@ -13,7 +13,7 @@ export async function giveUp(
   endpoint_id: string,
   reason: 'gone' | 'failing',
 ): Promise<void> {
-  const actor = { tenant_id, actor_id: system_actor_id, request_id: encodeId('request', newUuid()) };
+  const actor = systemActor(tenant_id);
   try {
     await database.transaction(actor, (tx) => disableEndpoint(tx, endpoint_id, reason));
   } catch (error) {

@@ -1,8 +1,7 @@
 // The queue in the database: what is due, who is calling about it, and what came of it.
 import { z } from 'zod';
 import type { Consumer } from '../../consumer.ts';
-import { type Database, queries, system_actor_id } from '../../db.ts';
-import { encodeId, newUuid } from '../../id.ts';
+import { type Database, queries, systemActor } from '../../db.ts';
 import { type EventRow, statementConsumer } from '../log/index.ts';
 import { type CalledEndpoint, listCalledEndpoints } from './endpoints.ts';
 import type { Signers } from './secrets.ts';
@@ -138,12 +137,7 @@ export async function brief(
 ): Promise<Briefing> {
   const endpoint_ids = [...new Set(claims.map(({ endpoint_id }) => endpoint_id))];
   const recorded = new Map(claims.map(({ position, recorded_at }) => [position, recorded_at]));
-  const actor = {
-    tenant_id,
-    actor_id: system_actor_id,
-    request_id: encodeId('request', newUuid()),
-  };
-  return database.read(actor, async (tx) => {
+  return database.read(systemActor(tenant_id), async (tx) => {
     const endpoints = await listCalledEndpoints(tx, endpoint_ids);
     const values = { tenant_id, positions: [...recorded.keys()], recorded_ats: [...recorded.values()] };
     const events = await tx.many(sql.webhook_events_find, values, EventRowSchema);

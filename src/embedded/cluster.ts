@@ -6,7 +6,6 @@ import {
   chownSync,
   existsSync,
   lstatSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
@@ -17,7 +16,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { type Binaries, canEnter, type OsUser, system_directory } from './binaries.ts';
+import { type Binaries, canEnter, type OsUser, openSystemDirectory } from './binaries.ts';
 import { postgres_environment } from './postmaster.ts';
 
 /** The superuser; nobody but us has its password. */
@@ -77,8 +76,7 @@ function isDanglingLink(path: string): boolean {
 
 /** A home of root is closed to the user that runs Postgres: the cluster then lives under /var/lib, and a link points there. */
 function homeForRoot(): string {
-  mkdirSync(system_directory, { recursive: true, mode: 0o755 });
-  const home = mkdtempSync(join(system_directory, 'cluster-'));
+  const home = mkdtempSync(join(openSystemDirectory(), 'cluster-'));
   chmodSync(home, 0o711);
   return home;
 }

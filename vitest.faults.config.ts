@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** The long form of the tests that kill, crowd and improvise; `npm test` runs one round of each. */
 export default defineConfig({
   test: {
-    include: ['test/faults/**/*.test.ts', 'test/model/**/*.test.ts'],
+    include: ['test/faults/**/*.test.ts', 'test/model/**/*.test.ts', 'test/modules/projections/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     provide: { fault_rounds: 25 },
     pool: 'forks',

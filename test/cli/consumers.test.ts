@@ -2,13 +2,14 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { encodeId } from '../../src/id.ts';
+import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser } from '../support/database.ts';
 import { aPlatformKey, aTenant, type TestTenant } from '../support/factories.ts';
-import { lattice } from '../support/lattice.ts';
 import { startServer } from '../support/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const server = await startServer();
+const lattice = commandLines();
 
 async function park(tenant: TestTenant): Promise<void> {
   await waitFor('the balances have a position', async () => {

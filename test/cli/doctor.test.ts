@@ -5,9 +5,12 @@ import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { startCluster } from '../support/cluster.ts';
+import { commandLines } from '../support/command_lines.ts';
 import { databaseUrl } from '../support/database.ts';
-import { aDataDirectory, lattice, startLattice } from '../support/lattice.ts';
+import { aDataDirectory, startLattice } from '../support/lattice.ts';
 import { root } from '../support/source.ts';
+
+const lattice = commandLines();
 
 const ReportSchema = z.object({
   ok: z.boolean(),

@@ -2,11 +2,12 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { encodeId } from '../../src/id.ts';
+import { commandLines } from '../support/command_lines.ts';
 import { aDeadLetter, aPlatformKey, aTenant } from '../support/factories.ts';
-import { lattice } from '../support/lattice.ts';
 import { startServer } from '../support/server.ts';
 
 const server = await startServer();
+const lattice = commandLines();
 
 const ListSchema = z.object({ data: z.array(z.looseObject({ id: z.string(), status: z.string() })) });
 

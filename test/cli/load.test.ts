@@ -3,11 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { commandLines } from '../support/command_lines.ts';
 import { anAccount, aTenant, type TestTenant } from '../support/factories.ts';
-import { aDataDirectory, lattice } from '../support/lattice.ts';
+import { aDataDirectory } from '../support/lattice.ts';
 import { startServer } from '../support/server.ts';
 
 const server = await startServer();
+const lattice = commandLines();
 
 async function books(): Promise<TestTenant> {
   const tenant = await aTenant();

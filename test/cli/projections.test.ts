@@ -2,13 +2,14 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { encodeId } from '../../src/id.ts';
+import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser } from '../support/database.ts';
 import { anAccount, aPlatformKey, aTenant, aTransaction, type TestTenant } from '../support/factories.ts';
-import { lattice } from '../support/lattice.ts';
 import { startServer } from '../support/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const server = await startServer();
+const lattice = commandLines();
 const platform = { LATTICE_URL: server.url, LATTICE_PLATFORM_KEY: await aPlatformKey() };
 
 const ListSchema = z.object({

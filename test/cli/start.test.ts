@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { freePort } from '../../src/embedded/postmaster.ts';
+import { commandLines } from '../support/command_lines.ts';
 import { databaseUrl } from '../support/database.ts';
 import {
   aDataDirectory,
@@ -20,6 +21,7 @@ import { waitFor } from '../support/wait.ts';
 
 const DemoSchema = z.strictObject({ url: z.string(), tenant_id: z.string(), api_key: z.string() });
 
+const line = commandLines();
 const aMigratedDirectory = preparedDirectory();
 
 function readDemo(directory: string) {
@@ -170,7 +172,7 @@ test.each([
   ],
 ])('%s is refused in one line', async (_, environment, why) => {
   const directory = await aDataDirectory();
-  const { status, stderr } = await lattice(['start'], {
+  const { status, stderr } = await line(['start'], {
     LATTICE_DATA_DIR: directory,
     PORT: String(await freePort()),
     ...environment,

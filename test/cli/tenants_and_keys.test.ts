@@ -1,12 +1,13 @@
 // Tenants and keys from the command line, through the API that everybody has.
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { commandLines } from '../support/command_lines.ts';
 import { databaseUrl } from '../support/database.ts';
 import { aPlatformKey, aTenant } from '../support/factories.ts';
-import { lattice } from '../support/lattice.ts';
 import { startServer } from '../support/server.ts';
 
 const server = await startServer();
+const lattice = commandLines();
 
 async function status(api_key: string): Promise<number> {
   return (await server.client(api_key).get('/v1/me')).status;

@@ -1,6 +1,9 @@
 // What a person or a script is told when a command line cannot be understood.
 import { expect, test } from 'vitest';
+import { commandLines } from '../support/command_lines.ts';
 import { lattice } from '../support/lattice.ts';
+
+const line = commandLines();
 
 test('without a command all are listed, and each explains itself', async () => {
   const { status, stdout } = await lattice([]);
@@ -19,7 +22,7 @@ test('without a command all are listed, and each explains itself', async () => {
     ]),
   );
   for (const name of commands) {
-    const help = await lattice([...name.split(' '), '--help']);
+    const help = await line([...name.split(' '), '--help']);
     expect(help).toMatchObject({ status: 0, stderr: '' });
     expect(help.stdout).toContain(`usage: lattice ${name}`);
     expect(help.stdout).toContain('--json');
@@ -43,7 +46,7 @@ test.each([
   [['key', 'create', '--name', 'x'], 'give --role', 'usage: lattice key create [options]'],
   [['key', 'revoke', 'key_1'], 'where is Lattice?', 'usage: lattice key revoke ID [options]'],
 ])('%j is not understood: a line that says why, the usage, and 2', async (words, why, usage) => {
-  const { status, stdout, stderr } = await lattice(words, { LATTICE_DATA_DIR: '/nowhere' });
+  const { status, stdout, stderr } = await line(words, { LATTICE_DATA_DIR: '/nowhere' });
   const [first = '', second = '', ...rest] = stderr.trimEnd().split('\n');
   expect({ status, stdout, rest }).toEqual({ status: 2, stdout: '', rest: [] });
   expect(first).toContain(`lattice: ${why}`);
@@ -51,12 +54,18 @@ test.each([
 });
 
 test('with --json the failure is JSON too', async () => {
-  const { status, stdout } = await lattice(['load', '/nowhere/a.csv', '--json'], {
+  const { status, stdout } = await line(['load', '/nowhere/a.csv', '--json'], {
     LATTICE_URL: 'http://127.0.0.1:1',
     LATTICE_API_KEY: 'lk_test_x',
   });
   expect(status).toBe(1);
   expect(JSON.parse(stdout)).toEqual({ error: 'there is no file /nowhere/a.csv' });
+});
+
+test('a process ends as its command does', async () => {
+  const { status, stdout, stderr } = await lattice(['bogus']);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toBe((await line(['bogus'])).stderr);
 });
 
 test('a setting that is wrong is named', async () => {

@@ -1,12 +1,13 @@
 // `verify`: prints the proof and fails when anything differs.
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser, databaseUrl } from '../support/database.ts';
 import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
-import { lattice } from '../support/lattice.ts';
 import { signing_keys_path, startServer } from '../support/server.ts';
 
 const server = await startServer();
+const lattice = commandLines();
 
 async function books() {
   const tenant = await aTenant();

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser } from '../support/database.ts';
 import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
-import { lattice } from '../support/lattice.ts';
 import { startServer } from '../support/server.ts';
 
 const server = await startServer();
+const lattice = commandLines();
 const ReceiptSchema = z.looseObject({
   public_key: z.string(),
   block: z.looseObject({ tenant_id: z.string() }),

@@ -10,7 +10,7 @@ const clients = 20;
 const keys_at_once = 16;
 
 test('keys that twenty clients send at once have one effect and one answer each', async () => {
-  const keys = inject('fault_rounds') > 1 ? 10_000 : 500;
+  const keys = inject('fault_rounds') > 1 ? 10_000 : 250;
   const tenant = await aTenant();
   const api = server.client(tenant.api_key);
   await anAccount(api, { code: 'world', type: 'asset' });
@@ -19,21 +19,21 @@ test('keys that twenty clients send at once have one effect and one answer each'
   // Every fifth key asks for more than there is: a refusal is an answer too.
   const body = (i: number) =>
     i % 5 === 0 ? transfer('wallet', 'world', '9'.repeat(20)) : transfer('world', 'wallet', '1');
-  const send = (i: number) =>
-    waitFor(
-      `key ${i} is answered`,
-      async () => {
-        const answer = await wire.send('POST', '/v1/transactions', body(i), `key-${i}`);
-        if (!answer.text.includes('idempotency_key_in_use')) return answer;
-        expect(answer).toMatchObject({ status: 409, retry_after: expect.stringMatching(/^\d+$/) });
-        return null;
-      },
-      { interval_ms: 50, timeout_ms: 60_000 },
-    );
+  const send = async (i: number) => {
+    const answer = await wire.send('POST', '/v1/transactions', body(i), `key-${i}`);
+    if (!answer.text.includes('idempotency_key_in_use')) return answer;
+    expect(answer).toMatchObject({ status: 409, retry_after: expect.stringMatching(/^\d+$/) });
+    return null;
+  };
   let next = 0;
   const worker = async () => {
     for (let i = next++; i < keys; i = next++) {
-      const answers = await Promise.all(Array.from({ length: clients }, () => send(i)));
+      const at_once = await Promise.all(Array.from({ length: clients }, () => send(i)));
+      const answers = at_once.filter((answer) => answer !== null);
+      // Who found the key in use asks again, one after the other: at once they would find one another's requests under way.
+      while (answers.length < clients) {
+        answers.push(await waitFor(`key ${i} is answered`, () => send(i), { timeout_ms: 60_000 }));
+      }
       expect(new Set(answers.map((answer) => answer.text)).size).toBe(1);
       expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([i % 5 === 0 ? 422 : 201]));
       expect(answers.filter((answer) => !answer.replayed)).toHaveLength(1);
@@ -45,7 +45,7 @@ test('keys that twenty clients send at once have one effect and one answer each'
   expect((await api.get('/v1/accounts/wallet/balance')).body).toMatchObject({
     posted: { debits: '0', credits: posted, balance: posted },
   });
-}, 600_000);
+}, 1_800_000);
 
 test('a key that was used is refused for another body, path or method, and still answers its own request', async () => {
   const tenant = await aTenant();

@@ -21,6 +21,7 @@ export class Traffic {
   readonly #wire: Wire;
   readonly #clients: Promise<void>[] = [];
   #stopping = false;
+  #recovering: Promise<unknown> | null = null;
   acknowledged = 0;
 
   constructor(url: string, api_key: string, clients: number) {
@@ -104,9 +105,21 @@ export class Traffic {
       } else if (answer !== null && answer.status < 500) {
         throw new Error(`traffic was refused: ${answer.text}`);
       } else {
-        await waitFor('the server is ready', () => this.#isReady() || this.#stopping, { timeout_ms: 30_000 });
+        await this.#recovers();
       }
     }
+  }
+
+  /** All clients wait for the server together, or their questions would be what it does first. */
+  #recovers(): Promise<unknown> {
+    this.#recovering ??= waitFor(
+      'the server is ready',
+      async () => this.#stopping || (await this.#isReady()),
+      { timeout_ms: 30_000 },
+    ).finally(() => {
+      this.#recovering = null;
+    });
+    return this.#recovering;
   }
 
   async #isReady(): Promise<boolean> {

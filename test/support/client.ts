@@ -24,7 +24,10 @@ export interface RequestOptions {
   undocumented?: true;
 }
 
+/** by the address of the server */
 const contracts = new Map<string, Promise<Contract>>();
+/** by the document, which the servers of a file have in common */
+const contracts_by_text = new Map<string, Contract>();
 
 export class Client {
   readonly url: string;
@@ -87,7 +90,13 @@ export class Client {
 function contractOf(url: string): Promise<Contract> {
   const known = contracts.get(url);
   if (known !== undefined) return known;
-  const read = fetch(`${url}/openapi.json`).then(async (response) => new Contract(await response.json()));
+  const read = fetch(`${url}/openapi.json`).then(async (response) => contractIn(await response.text()));
   contracts.set(url, read);
   return read;
+}
+
+function contractIn(text: string): Contract {
+  const contract = contracts_by_text.get(text) ?? new Contract(JSON.parse(text));
+  contracts_by_text.set(text, contract);
+  return contract;
 }

@@ -58,7 +58,7 @@ export async function rebuilt(platform: Client, tenant: TestTenant) {
       const state = await balancesOf(platform, tenant);
       return state.rebuild?.status === 'running' ? null : state;
     },
-    { timeout_ms: 60_000 },
+    { timeout_ms: 60_000, interval_ms: 50 },
   );
 }
 

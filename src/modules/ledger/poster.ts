@@ -217,7 +217,14 @@ export class Poster {
         continue;
       }
       this.#release(taken.queue, []);
-      answers.push(() => this.#answerPosted(taken, steps, result));
+      answers.push(() => {
+        try {
+          this.#answerPosted(taken, steps, result);
+        } catch (error) {
+          // It is posted, and its keys say so; the answers of other tenants do not fail with it.
+          for (const unit of taken.units) unit.reject(error);
+        }
+      });
     }
     return alone;
   }

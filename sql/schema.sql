@@ -409,6 +409,12 @@ create function ledger.find_transactions(p_tenant_id uuid, p_ids uuid[], p_recor
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function ledger.find_transactions to lattice_app;
 
+create function ledger.first_accounts(p_tenant_id uuid, p_limit integer)
+  returns TABLE(seen_position bigint, id uuid, code text, type text, currency text, scale smallint, status text, available_min numeric, posted_max numeric)
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function ledger.first_accounts to lattice_app;
+grant execute on function ledger.first_accounts to lattice_read;
+
 create function ledger.limited_balances(p_tenant_id uuid, p_account_ids uuid[], p_now timestamp with time zone DEFAULT NULL::timestamp with time zone)
   returns TABLE(account_id uuid, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
   language plpgsql stable set search_path=pg_catalog;

@@ -6,7 +6,7 @@ import { encodeId, maybeDecodeId } from '../../id.ts';
 import { AccountStatusSchema, AccountTypeSchema, isCode } from './account_schema.ts';
 import { normalSide } from './accounts.ts';
 
-const sql = queries(import.meta.url, 'account_cache_find', 'account_cache_changes');
+const sql = queries(import.meta.url, 'account_cache_find', 'account_cache_first', 'account_cache_changes');
 
 /** An account as posting needs it. Never changes: a changed account is another object. */
 export interface ResolvedAccount {
@@ -42,6 +42,10 @@ interface Batch {
 
 /** About 500 bytes each, so 100 MB; what is beyond is read again when it is needed. */
 const default_max_accounts = 200_000;
+/** So many accounts of a tenant are read at first sight, instead of one by one as they turn up … */
+const max_first_accounts = 1_000;
+/** … but no more than this part of the cache, and only while half of it is free: many tenants at once must not push each other out. */
+const first_accounts_part = 0.1;
 /** After more changes than this it is cheaper to forget the tenant. */
 const max_changes = 10_000;
 
@@ -146,22 +150,34 @@ export class AccountCache {
   }
 
   async #load(tenant_id: string, references: Set<string>): Promise<void> {
+    if (!this.#tenants.has(tenant_id) && this.#keys() <= this.#max_keys / 2) {
+      const limit = Math.min(max_first_accounts, Math.floor((this.#max_keys / 2) * first_accounts_part));
+      const first = { tenant_id, limit };
+      this.#keep(tenant_id, await this.#database.call(sql.account_cache_first, first, FoundSchema));
+    }
     const ids: string[] = [];
     const codes: string[] = [];
     for (const reference of references) {
+      if (this.resolve(tenant_id, reference) !== undefined) continue;
       const id = is_uuid.test(reference) ? reference : maybeDecodeId('account', reference);
       if (id !== null) ids.push(id);
       else if (isCode(reference)) codes.push(reference);
     }
-    for (;;) {
-      const rows = await this.#database.call(sql.account_cache_find, { tenant_id, ids, codes }, FoundSchema);
-      const tenant = this.#tenant(tenant_id, seenPosition(rows));
-      // A refresh has overtaken this query: what it read may be older than what the cache claims to have seen.
-      if (seenPosition(rows) < tenant.position) continue;
-      this.#makeRoom(tenant);
-      for (const account of rows.flatMap(resolved)) add(tenant, account);
-      return;
+    if (ids.length === 0 && codes.length === 0) return;
+    let is_kept = false;
+    while (!is_kept) {
+      const found = { tenant_id, ids, codes };
+      is_kept = this.#keep(tenant_id, await this.#database.call(sql.account_cache_find, found, FoundSchema));
     }
+  }
+
+  /** False when a refresh has overtaken the query: what it read may be older than what the cache claims to have seen. */
+  #keep(tenant_id: string, rows: z.infer<typeof FoundSchema>[]): boolean {
+    const tenant = this.#tenant(tenant_id, seenPosition(rows));
+    if (seenPosition(rows) < tenant.position) return false;
+    this.#makeRoom(tenant);
+    for (const account of rows.flatMap(resolved)) add(tenant, account);
+    return true;
   }
 
   async #refresh(tenant_id: string): Promise<void> {
@@ -187,6 +203,12 @@ export class AccountCache {
     return tenant;
   }
 
+  #keys(): number {
+    let keys = 0;
+    for (const each of this.#tenants.values()) keys += each.young.size + each.old.size;
+    return keys;
+  }
+
   /** Marks a tenant as just used. */
   #touch(tenant_id: string): void {
     const tenant = this.#tenants.get(tenant_id);
@@ -201,8 +223,7 @@ export class AccountCache {
       tenant.old = tenant.young;
       tenant.young = new Map();
     }
-    let keys = 0;
-    for (const each of this.#tenants.values()) keys += each.young.size + each.old.size;
+    let keys = this.#keys();
     for (const [id, each] of this.#tenants) {
       if (keys <= this.#max_keys) break;
       if (each === tenant) continue;

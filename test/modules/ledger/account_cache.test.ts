@@ -67,6 +67,29 @@ test("another tenant's account is unknown, by id too", async () => {
   expect(cache.resolve(tenant.id, String(account?.id))).toBeUndefined();
 });
 
+test('the accounts that a tenant opened first are known at first sight, as they are now', async () => {
+  const [tenant, other] = [await aTenant(), await aTenant()];
+  const codes = Array.from({ length: 20 }, (_, index) => `c${index}`);
+  for (const each of [tenant, other]) await open(each, ...codes);
+  await close(tenant, 'c1');
+  const cache = new AccountCache(database, 100);
+  await cache.load(tenant.id, ['c19']);
+  const known = codes.filter((code) => cache.resolve(tenant.id, code) !== undefined);
+  expect(known).toEqual([...codes.slice(0, 10), 'c19']);
+  expect(cache.resolve(tenant.id, 'c1')?.status).toBe('closed');
+  expect(cache.resolve(other.id, 'c0')).toBeUndefined();
+});
+
+test('a cache that is half full reads no account ahead', async () => {
+  const [tenant, other] = [await aTenant(), await aTenant()];
+  const codes = Array.from({ length: 20 }, (_, index) => `c${index}`);
+  for (const each of [tenant, other]) await open(each, ...codes);
+  const cache = new AccountCache(database, 30);
+  await cache.load(tenant.id, codes);
+  await cache.load(other.id, ['c19']);
+  expect(codes.filter((code) => cache.resolve(other.id, code) !== undefined)).toEqual(['c19']);
+});
+
 test('a change shows in the position that is behind, and after a refresh in the account', async () => {
   const tenant = await aTenant();
   await open(tenant, 'a', 'b');
@@ -87,11 +110,12 @@ test('a change shows in the position that is behind, and after a refresh in the 
 
 test('an account that is loaded late does not hide changes of those loaded before', async () => {
   const tenant = await aTenant();
-  await open(tenant, 'a', 'b');
+  await open(tenant, 'a');
   const cache = new AccountCache(database);
   await cache.load(tenant.id, ['a']);
   const before = cache.position(tenant.id);
   await close(tenant, 'a');
+  await open(tenant, 'b');
   await cache.load(tenant.id, ['b']);
   expect(cache.position(tenant.id)).toBe(before);
   await cache.refresh(tenant.id);

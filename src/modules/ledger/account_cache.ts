@@ -33,6 +33,8 @@ interface TenantAccounts {
   /** by id and by code: two keys per account. What is used moves from the older generation to the younger. */
   young: Map<string, ResolvedAccount>;
   old: Map<string, ResolvedAccount>;
+  /** accounts with limits that were read at first sight, and that nobody has taken yet */
+  limited: ResolvedAccount[];
 }
 
 interface Batch {
@@ -113,6 +115,11 @@ export class AccountCache {
     return this.#tenants.get(tenant_id)?.position ?? 0;
   }
 
+  /** Some of the accounts with limits that were read at first sight, each once: their balances are worth learning before they turn up. */
+  takeLimited(tenant_id: string, count: number): ResolvedAccount[] {
+    return this.#tenants.get(tenant_id)?.limited.splice(0, count) ?? [];
+  }
+
   /** Catches up with the changes that other transactions made. */
   async refresh(tenant_id: string): Promise<void> {
     const running = this.#refreshing.get(tenant_id);
@@ -153,7 +160,9 @@ export class AccountCache {
     if (!this.#tenants.has(tenant_id) && this.#keys() <= this.#max_keys / 2) {
       const limit = Math.min(max_first_accounts, Math.floor((this.#max_keys / 2) * first_accounts_part));
       const first = { tenant_id, limit };
-      this.#keep(tenant_id, await this.#database.call(sql.account_cache_first, first, FoundSchema));
+      const rows = await this.#database.call(sql.account_cache_first, first, FoundSchema);
+      if (this.#keep(tenant_id, rows))
+        this.#tenant(tenant_id, 0).limited = rows.flatMap(resolved).filter(isLimited);
     }
     const ids: string[] = [];
     const codes: string[] = [];
@@ -198,7 +207,7 @@ export class AccountCache {
   #tenant(tenant_id: string, position: number): TenantAccounts {
     const known = this.#tenants.get(tenant_id);
     if (known !== undefined) return known;
-    const tenant = { position, young: new Map(), old: new Map() };
+    const tenant = { position, young: new Map(), old: new Map(), limited: [] };
     this.#tenants.set(tenant_id, tenant);
     return tenant;
   }
@@ -249,6 +258,10 @@ function find(tenant: TenantAccounts, reference: string): ResolvedAccount | unde
   if (old === undefined) return undefined;
   add(tenant, old);
   return old;
+}
+
+export function isLimited({ available_min, posted_max }: ResolvedAccount): boolean {
+  return available_min !== null || posted_max !== null;
 }
 
 function seenPosition(rows: { seen_position: number }[]): number {

@@ -1,7 +1,7 @@
 // Balances of limited accounts that the process knows from its own postings, so that a limit costs no query on the usual path.
 // A balance is known as of a position; ledger.post_transactions accepts it only if no entry came after that position, under the lock.
 // Accounts with holds are never known here: what they have available changes with time.
-import type { ResolvedAccount } from './account_cache.ts';
+import { isLimited, type ResolvedAccount } from './account_cache.ts';
 import type { Draft } from './draft.ts';
 
 /** What a draft does to one limited account, in the account's normal direction. */
@@ -15,7 +15,7 @@ interface Effect {
 export function effectsOf(draft: Draft): Effect[] {
   const effects: Effect[] = [];
   for (const { account, layer, direction, amount } of draft.entries) {
-    if (account.available_min === null && account.posted_max === null) continue;
+    if (!isLimited(account)) continue;
     let effect = effects.find((each) => each.account === account);
     if (effect === undefined) {
       effect = { account, available: 0n, posted: 0n };

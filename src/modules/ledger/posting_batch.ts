@@ -1,6 +1,7 @@
 // A batch on its way to ledger.post_transactions: commands as arrays, one call, and what became of each command.
 import { z } from 'zod';
 import { type Database, type Query, violates } from '../../db.ts';
+import type { ResolvedAccount } from './account_cache.ts';
 import { BatchArrays, type BatchCommand, encodeBatch, TenantArrays } from './batch_arrays.ts';
 import type { Draft } from './draft.ts';
 import {
@@ -54,6 +55,8 @@ export interface Batch {
   tenant_id: string;
   accounts_position: number;
   commands: BatchCommand[];
+  /** accounts whose balances are learnt with this batch, so that the limits of later ones cost no query */
+  learning: ResolvedAccount[];
   atomic: boolean;
   dry_run: boolean;
 }
@@ -99,7 +102,7 @@ function draftsOf(batch: Batch): Draft[] {
 interface Attempt {
   batch: Batch;
   drafts: Draft[];
-  /** limited accounts whose balances are to be looked up and checked */
+  /** limited accounts whose balances are to be looked up, and checked as far as the batch concerns them */
   unknown: WorstEffect[];
   known: Known | null;
   /** whether the limits of some accounts are left out, because their known balances meet them */
@@ -113,13 +116,18 @@ function attempt(balances: LimitedBalances, batch: Batch): Attempt | null {
   // A batch that was prepared on older accounts may have missed a change that is known here to have been before.
   const known = newest !== null && newest.accounts_position <= batch.accounts_position ? newest : null;
   const constrained = [...worstEffects(drafts).values()].filter(isConstrained);
-  const unknown: WorstEffect[] = [];
+  const unknown = new Map<string, WorstEffect>();
   for (const each of constrained) {
     const balance = known?.balances.get(each.account.id);
-    if (balance === undefined) unknown.push(each);
+    if (balance === undefined) unknown.set(each.account.id, each);
     else if (!staysWithin(each, balance)) return null;
   }
-  return { batch, drafts, unknown, known, relies: unknown.length < constrained.length };
+  const relies = unknown.size < constrained.length;
+  for (const account of batch.learning) {
+    if (known?.balances.has(account.id) || unknown.has(account.id)) continue;
+    unknown.set(account.id, { account, out: 0n, in: 0n });
+  }
+  return { batch, drafts, unknown: [...unknown.values()], known, relies };
 }
 
 /** Keeps what an optimistic call has taught about balances. */

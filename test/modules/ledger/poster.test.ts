@@ -42,9 +42,14 @@ function submit(
   return poster.submit(tenant.id, { origin, order });
 }
 
-/** Moves an amount into the wallet, or out of it when it is negative. */
-function pay(poster: Poster, tenant: TestTenant, amount: number, more = {}): Promise<Outcome> {
-  const [debit, credit] = amount > 0 ? ['bank', 'wallet'] : ['wallet', 'bank'];
+/** Moves an amount into a wallet, or out of it when it is negative. */
+function pay(
+  poster: Poster,
+  tenant: TestTenant,
+  amount: number,
+  { wallet = 'wallet', ...more }: { wallet?: string; status?: 'pending'; expires_in_seconds?: number } = {},
+): Promise<Outcome> {
+  const [debit, credit] = amount > 0 ? ['bank', wallet] : [wallet, 'bank'];
   const entries = [
     { account: debit, direction: 'debit' as const, amount: `${Math.abs(amount)}` },
     { account: credit, direction: 'credit' as const, amount: `${Math.abs(amount)}` },
@@ -93,6 +98,38 @@ test('a limit holds against money that another process has moved since', async (
   expect(statusOf(await pay(one, tenant, -90))).toBe(201);
   const outcomes = await Promise.all([pay(two, tenant, -90), pay(two, other, -90)]);
   expect(outcomes.map(statusOf)).toEqual([422, 201]);
+});
+
+test('limits are met to the cent on balances that a process learnt before anybody asked for them', async () => {
+  const tenant = await aBook();
+  const wallets = Array.from({ length: 80 }, (_, index) => `wallet-${index}`);
+  await database.transaction(tenant.actor, async (tx) => {
+    for (const code of wallets) {
+      const limits = { available_min: '0' };
+      await createAccount(tx, { code, type: 'liability', currency: 'EUR', limits });
+    }
+  });
+  const [one, two] = [newPoster(), newPoster()];
+  await Promise.all(wallets.map((wallet) => pay(one, tenant, 50, { wallet })));
+  await pay(one, tenant, -20, { wallet: 'wallet-7', status: 'pending' });
+  // The other process begins here, learns balances with each batch, and changes some of them with the same batch.
+  for (let round = 0; round < 5; round += 1) {
+    await Promise.all(['wallet', 'wallet-1', 'wallet-2'].map((wallet) => pay(two, tenant, 1, { wallet })));
+  }
+  const expected = new Map([
+    ['wallet', 5],
+    ['wallet-1', 55],
+    ['wallet-2', 55],
+    ['wallet-7', 30],
+  ]);
+  const payAll = (extra: number) =>
+    Promise.all(
+      [...expected.keys(), ...wallets.slice(10)].map(async (wallet) =>
+        statusOf(await pay(two, tenant, -((expected.get(wallet) ?? 50) + extra), { wallet })),
+      ),
+    );
+  expect(new Set(await payAll(1))).toEqual(new Set([422]));
+  expect(new Set(await payAll(0))).toEqual(new Set([201]));
 });
 
 test('an account that was closed elsewhere takes no more postings, and other tenants do not notice', async () => {

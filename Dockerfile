@@ -11,6 +11,7 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=8420
 WORKDIR /lattice
 COPY --from=dependencies /lattice/node_modules ./node_modules
 COPY package.json LICENSE ./
+COPY openapi ./openapi
 COPY sql ./sql
 COPY src ./src
 USER node

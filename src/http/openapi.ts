@@ -1,4 +1,5 @@
-// The OpenAPI 3.1 document, generated from the schemas that validate the requests. Deterministic: the committed file is compared with it.
+// The OpenAPI 3.1 document, generated from the schemas that validate the requests. Deterministic: the committed file, which is what a
+// server answers with, is compared with it.
 import { readFileSync } from 'node:fs';
 import type {
   OpenAPIObject,

@@ -1,6 +1,8 @@
 // What an orchestrator, a monitor and a newcomer ask of a process, without a key.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
@@ -11,6 +13,7 @@ import { createLogger } from '../../src/log.ts';
 import { atEnd, database } from '../support/database.ts';
 import { aTenant } from '../support/factories.ts';
 import { serverEnvironment, startServer } from '../support/server.ts';
+import { root } from '../support/source.ts';
 
 const server = await startServer();
 const token = 'a token of a monitor';
@@ -123,6 +126,7 @@ test('metrics are for the machine itself, or for the bearer of the token', async
 test('the document is served as it is committed', async () => {
   const { status, headers, text } = await ask(`${server.url}/openapi.json`);
   expect([status, headers.get('content-type')]).toEqual([200, 'application/json']);
+  expect(text === readFileSync(join(root, 'openapi/openapi.json'), 'utf8')).toBe(true);
   expect(JSON.parse(text)).toMatchObject({ openapi: '3.1.1', info: { title: 'Lattice' } });
 });
 

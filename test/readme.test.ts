@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { freePort } from '../src/embedded/postmaster.ts';
+import { inherited_environment } from './support/environment.ts';
 import { aDataDirectory } from './support/lattice.ts';
 import { listFiles, readSource, root } from './support/source.ts';
 import { waitFor } from './support/wait.ts';
@@ -30,7 +31,7 @@ function shell(script: string, environment: Record<string, string>): Shell {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
+    env: { ...inherited_environment, HOME: process.env.HOME, ...environment },
   });
   const written: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll } from 'vitest';
 import { z } from 'zod';
+import { inherited_environment } from './environment.ts';
 import type { Ended } from './lattice.ts';
 import { root } from './source.ts';
 
@@ -17,7 +18,7 @@ const StatusSchema = z.object({ status: z.number() });
 export function commandLines(): CommandLine {
   const child = fork(join(root, 'test/support/shell.ts'), {
     cwd: root,
-    env: { PATH: process.env.PATH },
+    env: inherited_environment,
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -29,7 +30,7 @@ export function commandLines(): CommandLine {
   const streams = [readerOf(child.stdout), readerOf(child.stderr)];
   let last: Promise<unknown> = Promise.resolve();
   return (words, environment = {}) => {
-    const line = { words, environment: { PATH: process.env.PATH ?? '', PORT: '0', ...environment } };
+    const line = { words, environment: { ...inherited_environment, PORT: '0', ...environment } };
     const ended = last.then(() => run(child, line, streams));
     last = ended.catch(() => null);
     return ended;

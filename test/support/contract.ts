@@ -18,9 +18,13 @@ const OperationSchema = z.looseObject({
   responses: z.record(z.string(), ResponseSchema),
 });
 
+const SchemaSchema = z.record(z.string(), z.unknown());
+const component_prefix = '#/components/schemas/';
+
 /** What this support reads of an OpenAPI document. */
 export const DocumentSchema = z.looseObject({
   paths: z.record(z.string(), z.record(z.string(), OperationSchema)),
+  components: z.looseObject({ schemas: z.record(z.string(), z.unknown()) }),
 });
 
 export type Document = z.infer<typeof DocumentSchema>;
@@ -34,18 +38,22 @@ interface Given {
 
 export class Contract {
   readonly #document: Document;
+  /** by name; what an operation refers to */
+  readonly #components: Record<string, unknown>;
   readonly #ajv = new Ajv2020({
     strict: false,
     validateFormats: false,
     allErrors: true,
     discriminator: false,
   });
+  /** the components that Ajv has been told of */
+  readonly #referred = new Set<string>();
   readonly #validators = new Map<string, ValidateFunction>();
   readonly #paths: { pattern: RegExp; path: string }[];
 
   constructor(document: unknown) {
     this.#document = DocumentSchema.parse(document);
-    this.#ajv.addSchema(z.record(z.string(), z.unknown()).parse(closed(document)), 'openapi');
+    this.#components = this.#document.components.schemas;
     // A literal segment goes before a parameter: `/transactions/bulk` is not a transaction called bulk.
     this.#paths = Object.keys(this.#document.paths)
       .sort((a, b) => Number(a.includes('{')) - Number(b.includes('{')))
@@ -88,29 +96,49 @@ export class Contract {
 
   /** Whether a body fits the schema of a place in the document, such as `['paths', '/v1/accounts', 'post', 'requestBody', …, 'schema']`. */
   refusal(place: string[], body: unknown): string | null {
-    const validate = this.#validator(`openapi#/${place.map(escaped).join('/')}`);
+    const validate = this.#validator(place);
     return validate(body) ? null : this.#ajv.errorsText(validate.errors);
   }
 
-  #validator(reference: string): ValidateFunction {
-    const known = this.#validators.get(reference);
+  #validator(place: string[]): ValidateFunction {
+    const name = place.join(' ');
+    const known = this.#validators.get(name);
     if (known !== undefined) return known;
-    const compiled = this.#ajv.compile({ $ref: reference });
-    this.#validators.set(reference, compiled);
+    const compiled = this.#ajv.compile(SchemaSchema.parse(this.#closed(valueAt(this.#document, place))));
+    this.#validators.set(name, compiled);
     return compiled;
+  }
+
+  /**
+   * A schema with every object closed, so that a field nobody documented is found. Clients must ignore such a field; we must not send
+   * one. What it refers to is told to Ajv here, one by one: a file asks for few of the many.
+   */
+  #closed(node: unknown): unknown {
+    if (Array.isArray(node)) return node.map((each) => this.#closed(each));
+    if (typeof node !== 'object' || node === null) return node;
+    const copy = Object.fromEntries(
+      Object.entries(node).map(([name, value]) => [
+        name,
+        name === '$ref' ? this.#known(String(value)) : this.#closed(value),
+      ]),
+    );
+    const is_object = copy.type === 'object' && 'properties' in copy && !('additionalProperties' in copy);
+    return is_object && !('allOf' in copy) ? { ...copy, additionalProperties: false } : copy;
+  }
+
+  /** The key under which Ajv knows what a reference means. */
+  #known(reference: string): string {
+    const name = reference.replace(component_prefix, '');
+    if (!Object.hasOwn(this.#components, name)) throw new Error(`${reference} is not in the document`);
+    if (!this.#referred.has(name)) {
+      // Before its own references, one of which may be to itself.
+      this.#referred.add(name);
+      this.#ajv.addSchema(SchemaSchema.parse(this.#closed(this.#components[name])), name);
+    }
+    return name;
   }
 }
 
-/** A JSON pointer's segment within a URI fragment (RFC 6901). */
-function escaped(segment: string): string {
-  return encodeURIComponent(segment.replaceAll('~', '~0').replaceAll('/', '~1'));
-}
-
-/** The document with every object closed, so that a field nobody documented is found. Clients must ignore such a field; we must not send one. */
-function closed(node: unknown): unknown {
-  if (Array.isArray(node)) return node.map(closed);
-  if (typeof node !== 'object' || node === null) return node;
-  const copy = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, closed(value)]));
-  const is_object = copy.type === 'object' && 'properties' in copy && !('additionalProperties' in copy);
-  return is_object && !('allOf' in copy) ? { ...copy, additionalProperties: false } : copy;
+function valueAt(document: unknown, place: string[]): unknown {
+  return place.reduce((node, name) => SchemaSchema.parse(node)[name], document);
 }

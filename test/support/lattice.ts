@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, onTestFailed, onTestFinished } from 'vitest';
 import { isPostmaster, readPidFile } from '../../src/embedded/postmaster.ts';
+import { inherited_environment } from './environment.ts';
 import { root } from './source.ts';
 import { waitFor } from './wait.ts';
 
@@ -35,7 +36,7 @@ export function spawnLattice(words: string[], environment: Record<string, string
     // A process group of its own, as a terminal gives it.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, PORT: '0', ...environment },
+    env: { ...inherited_environment, PORT: '0', ...environment },
   });
   const running = watch(child);
   onTestFailed(() => {
@@ -109,8 +110,8 @@ export function preparedDirectory(): () => Promise<string> {
   let prepared = '';
   beforeAll(async () => {
     prepared = await mkdtemp(join(tmpdir(), 'lattice-prepared-'));
-    const environment = { PATH: process.env.PATH, LATTICE_DATA_DIR: prepared };
-    await run(process.execPath, [main, 'migrate'], { env: environment });
+    const env = { ...inherited_environment, LATTICE_DATA_DIR: prepared };
+    await run(process.execPath, [main, 'migrate'], { env });
   });
   afterAll(() => rm(prepared, { recursive: true, force: true }));
   return async () => {

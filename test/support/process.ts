@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { freePort } from '../../src/embedded/postmaster.ts';
 import { Client } from './client.ts';
 import { atEnd } from './database.ts';
+import { inherited_environment } from './environment.ts';
 import { serverEnvironment } from './server.ts';
 import { root } from './source.ts';
 import { waitFor } from './wait.ts';
@@ -28,12 +29,11 @@ export async function startProcess(
   const data_directory = await mkdtemp(join(tmpdir(), 'lattice-process-'));
   const port = environment.PORT ?? String(await freePort());
   const url = `http://127.0.0.1:${port}`;
-  const inherited = { PATH: process.env.PATH ?? '' };
   const child = spawn(process.execPath, ['src/main.ts', 'start'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      ...inherited,
+      ...inherited_environment,
       ...serverEnvironment(),
       LATTICE_DATA_DIR: data_directory,
       ...environment,

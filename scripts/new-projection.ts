@@ -69,6 +69,8 @@ set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
+set work_mem = '64MB'
 set jit = off
 as $$
 declare

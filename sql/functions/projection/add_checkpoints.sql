@@ -1,12 +1,14 @@
 -- Part of projection.apply_balances: the checkpoints that a slice of the log brings to some accounts, whose balances stand at its end and
 -- which had p_counts_before entries at its start.
 -- A checkpoint stands at the position at which its account's count of entries passes a multiple of p_every.
+-- Sorts what its slice brings: the caller's `enable_sort = off` would make the order come from an index over the whole history.
 create or replace function projection.add_checkpoints(
   p_tenant_id uuid, p_version integer, p_account_ids uuid[], p_counts_before bigint[], p_every bigint,
   p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
 ) returns void
 language sql volatile
 set search_path = pg_catalog
+set enable_sort = on
 begin atomic
   insert into projection.balance_checkpoints_v (
     tenant_id, version, account_id, position, recorded_at, posted_debits, posted_credits, pending_debits, pending_credits,

@@ -2,6 +2,7 @@
 -- (`balances`, or one that builds another version) there in the same transaction. One call is one statement, one transaction.
 --
 -- Answers what log.begin_slice says, and the position reached.
+-- Groups by hash: the plan fits any slice, and for a large one its sort would go through files.
 -- Any slicing comes to the same rows: a checkpoint or a block ends at the position at which its account's count passes a multiple.
 --
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
@@ -14,6 +15,8 @@ language plpgsql volatile
 set search_path = pg_catalog
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
+set work_mem = '64MB'
 set jit = off
 as $$
 declare

@@ -1,6 +1,7 @@
 -- Carries balances by day forward by at most p_limit positions: what entries bring to an account, by the day on which they take effect and
 -- the day on which they were recorded. One call is one transaction; answers what log.begin_slice says, and the position reached.
 -- An entry that expires counts from the day on which it takes effect (or expires, if that is earlier) and is taken back when it expires.
+-- Groups by hash: the plan fits any slice, and for a large one its sort would go through files.
 --
 -- Locks: the consumer's row, until commit.
 create or replace function projection.apply_balances_daily(
@@ -12,6 +13,8 @@ set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
+set work_mem = '64MB'
 set jit = off
 as $$
 declare
@@ -27,11 +30,12 @@ begin
   end if;
 
   with brought as materialized (
+    -- by the beginning of a day: it costs less for an entry than the date, which each group is then given
     select
       entry.account_id,
-      least(entry.effective_at, entry.expires_at)::date as effective_on,
-      entry.recorded_at::date as recorded_on,
-      entry.expires_at::date as expires_on,
+      date_bin('1 day', least(entry.effective_at, entry.expires_at), '0001-01-01Z') as effective_on,
+      date_bin('1 day', entry.recorded_at, '0001-01-01Z') as recorded_on,
+      date_bin('1 day', entry.expires_at, '0001-01-01Z') as expires_on,
       coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit'), 0) as posted_debits,
       coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'credit'), 0) as posted_credits,
       coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'debit'), 0) as pending_debits,
@@ -47,11 +51,11 @@ begin
       sum(part.posted_debits) as posted_debits, sum(part.posted_credits) as posted_credits,
       sum(part.pending_debits) as pending_debits, sum(part.pending_credits) as pending_credits
     from (
-      select brought.account_id, brought.effective_on, brought.recorded_on,
+      select brought.account_id, brought.effective_on::date as effective_on, brought.recorded_on::date as recorded_on,
         brought.posted_debits, brought.posted_credits, brought.pending_debits, brought.pending_credits
       from brought
       union all
-      select brought.account_id, brought.expires_on, brought.recorded_on, 0, 0, -brought.pending_debits, -brought.pending_credits
+      select brought.account_id, brought.expires_on::date, brought.recorded_on::date, 0, 0, -brought.pending_debits, -brought.pending_credits
       from brought
       where brought.expires_on is not null
     ) part

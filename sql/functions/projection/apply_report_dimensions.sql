@@ -7,6 +7,7 @@ language sql volatile
 set search_path = pg_catalog
 set timezone = 'UTC'
 set enable_seqscan = off
+set enable_sort = off
 set jit = off
 begin atomic
   with recursive own as materialized (

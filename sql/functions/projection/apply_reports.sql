@@ -1,5 +1,6 @@
 -- Carries daily activity forward by at most p_limit positions: what was posted, by business day, type of account and currency, in all and per
 -- value of each dimension. One call is one transaction; answers what log.begin_slice says, and the position reached.
+-- Groups by hash: the plan fits any slice, and for a large one its sort would go through files.
 --
 -- Locks: the consumer's row, until commit.
 create or replace function projection.apply_reports(
@@ -11,6 +12,8 @@ set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
+set work_mem = '64MB'
 set jit = off
 as $$
 declare
@@ -27,7 +30,7 @@ begin
 
   with posted as materialized (
     select
-      entry.account_id, entry.effective_at::date as effective_on,
+      entry.account_id, date_bin('1 day', entry.effective_at, '0001-01-01Z') as effective_on,
       coalesce(sum(entry.amount) filter (where entry.direction = 'debit'), 0) as debits,
       coalesce(sum(entry.amount) filter (where entry.direction = 'credit'), 0) as credits,
       count(*) as entry_count
@@ -42,11 +45,11 @@ begin
     tenant_id, version, dimension, effective_on, value, account_type, currency, scale, debits, credits, entry_count
   )
   select
-    p_tenant_id, v_slice.version, '', posted.effective_on, '', account.type, account.currency, max(account.scale),
+    p_tenant_id, v_slice.version, '', posted.effective_on::date, '', account.type, account.currency, max(account.scale),
     sum(posted.debits), sum(posted.credits), sum(posted.entry_count)
   from posted
   join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
-  group by posted.effective_on, account.type, account.currency
+  group by posted.effective_on::date, account.type, account.currency
   on conflict on constraint reports_v_pkey do update
   set
     debits = report.debits + excluded.debits,

@@ -28,6 +28,14 @@ const DifferenceSchema = z.object({
 /** Follows no log. */
 const server = await startServer({ CONSUMERS: 'off' });
 
+/** The ends of what an instant can be, and days around the one from which Postgres counts. */
+const edges_of_time = [
+  '0001-01-01T00:00:00Z',
+  '1999-12-31T00:00:00Z',
+  '2000-01-01T00:00:00Z',
+  '9999-12-31T23:59:59.999999Z',
+];
+
 /** A tenant with a past that names two dimensions on the way, and which nobody follows. */
 async function aPast(seed: number, count: number): Promise<TestTenant> {
   const tenant = await aTenant();
@@ -35,6 +43,14 @@ async function aPast(seed: number, count: number): Promise<TestTenant> {
   await randomInvoices(api, seed, 2, count);
   await database.transaction(tenant.actor, (tx) => createReportDimension(tx, 'channel'));
   await randomBooks(api, seed, count);
+  const entries = [
+    { account: 'bank', direction: 'debit', amount: '5' },
+    { account: 'revenue:sales', direction: 'credit', amount: '5' },
+  ];
+  for (const effective_at of edges_of_time) {
+    const posted = await api.post('/v1/transactions', { effective_at, entries });
+    expect(posted.status).toBe(201);
+  }
   await randomInvoices(api, seed + 1, 4, count);
   await database.transaction(tenant.actor, (tx) => createReportDimension(tx, 'region'));
   await randomInvoices(api, seed + 2, 2, count);

@@ -277,7 +277,7 @@ export class Rebuilder {
     const is_polite = this.#posted_ms.length === polite_commits && performance.now() - first_ms < polite_ms;
     const wanted_ms = is_polite ? polite_slice_ms : slice_ms;
     const fitting = Math.floor((task.limit * wanted_ms) / Math.max(1, took_ms));
-    task.limit = Math.max(min_slice_positions, Math.min(max_slice_positions, task.limit * 4, fitting));
+    task.limit = Math.max(min_slice_positions, Math.min(max_slice_positions, task.limit * 8, fitting));
     if (!is_polite) return;
     const turn = this.#turn.then(() => this.#rest(took_ms * polite_rest_factor));
     this.#turn = turn;

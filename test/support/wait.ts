@@ -1,18 +1,26 @@
 // Waiting for a condition, never for a time.
 
-/** Polls until `condition` answers something other than false, null or undefined, and answers that. */
+const shortest_ms = 10;
+const longest_ms = 50;
+
+/**
+ * Polls until `condition` answers something other than false, null or undefined, and answers that. Where no interval is given, the longer
+ * it takes the less often it is asked: a condition may be a request, and asking is work that what is waited for has to do without.
+ */
 export async function waitFor<Value>(
   what: string,
   condition: () => Promise<Value> | Value,
   options: { timeout_ms?: number; interval_ms?: number } = {},
 ): Promise<Exclude<Value, false | null | undefined>> {
-  const { timeout_ms = 10_000, interval_ms = 10 } = options;
-  const deadline = performance.now() + timeout_ms;
+  const { timeout_ms = 10_000, interval_ms } = options;
+  const began = performance.now();
   for (;;) {
     const value = await condition();
     if (isThere(value)) return value;
-    if (performance.now() > deadline) throw new Error(`waited ${timeout_ms} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, interval_ms));
+    const waited_ms = performance.now() - began;
+    if (waited_ms > timeout_ms) throw new Error(`waited ${timeout_ms} ms in vain until ${what}`);
+    const pause_ms = interval_ms ?? Math.min(Math.max(waited_ms / 10, shortest_ms), longest_ms);
+    await new Promise((resolve) => setTimeout(resolve, pause_ms));
   }
 }
 

@@ -61,7 +61,7 @@ const BalanceSchema = z.looseObject({
   posted: z.looseObject({ balance: z.string() }),
 });
 
-test('the commands of the README work, from the first to the last', { timeout: 120_000 }, async () => {
+test('the commands of the README work, from the first to the last', { timeout: 300_000 }, async () => {
   const lines = blocks.flatMap((block) => block.split('\n')).filter((line) => line !== '');
   expect(lines.length).toBeGreaterThan(12);
   const ci = readSource('.ci/run').text;
@@ -82,7 +82,7 @@ test('the commands of the README work, from the first to the last', { timeout: 1
       const ready = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
       return ready?.ok === true && existsSync(join(data_directory, 'demo.json'));
     },
-    { timeout_ms: 60_000, interval_ms: 50 },
+    { timeout_ms: 150_000, interval_ms: 50 },
   );
 
   // Only where it runs is ours: the README's port and directory may be in use here. A refusal fails the command.

@@ -12,6 +12,7 @@ import type { Bench, Workload } from './workload.ts';
 import { balance_1m } from './workloads/balance-1m.ts';
 import { bulk_1000 } from './workloads/bulk-1000.ts';
 import { memory } from './workloads/memory.ts';
+import { projection_lag } from './workloads/projection-lag.ts';
 import { rebuild } from './workloads/rebuild.ts';
 import { single_20_tenants } from './workloads/single-20-tenants.ts';
 import { single_at_20m } from './workloads/single-at-20m.ts';
@@ -36,6 +37,7 @@ const workloads: Workload[] = [
   single_at_20m,
   balance_1m,
   memory,
+  projection_lag,
   stream_latency,
   stream_10k,
   stream_catch_up,

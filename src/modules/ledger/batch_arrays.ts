@@ -1,5 +1,4 @@
 // A batch as arrays on their way to Postgres, as the text it parses fastest.
-import { newUuid } from '../../id.ts';
 import { type Draft, metadataPairHash, referenceHash } from './draft.ts';
 import { effectsOf, type WorstEffect } from './limited_balances.ts';
 
@@ -9,6 +8,8 @@ export interface BatchCommand {
   request_hash: string;
   actor_id: string;
   request_id: string;
+  /** uuid of the event, if there is a draft to write */
+  event_id: string;
   draft: Draft | null;
   /** stored as it is; with a draft, in place of the event's transaction */
   answer: { status: number; body: string } | null;
@@ -141,7 +142,7 @@ export function encodeBatch(
     arrays.request_hashes.add(command.request_hash);
     arrays.answer_statuses.add(command.answer?.status ?? null);
     arrays.answers.add(command.answer?.body ?? null);
-    arrays.event_ids.add(draft === null ? null : newUuid());
+    arrays.event_ids.add(draft === null ? null : command.event_id);
     arrays.types.add(draft === null ? null : draft.event_type);
     arrays.subject_ids.add(draft === null ? null : draft.subject_id);
     arrays.data.add(draft === null ? null : draft.data);

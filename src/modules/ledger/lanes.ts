@@ -26,6 +26,12 @@ export interface TenantQueue {
   in_turn: boolean;
 }
 
+/** What was taken of a queue and is in flight. */
+export interface TenantBatch {
+  queue: TenantQueue;
+  units: Unit[];
+}
+
 export function newQueue(tenant_id: string): TenantQueue {
   return {
     tenant_id,

@@ -17,7 +17,9 @@ import { renderStored, TransactionReader } from './transactions.ts';
 export function ledgerModule(context: Context, streams: Streams): Module {
   const { database, metrics } = context;
   const accounts = new AccountCache(database);
-  const poster = new Poster(database, accounts, metrics);
+  const poster = new Poster(database, accounts, metrics, (tenant_id, events) =>
+    streams.tails.offer(tenant_id, events),
+  );
   return {
     name: 'ledger',
     routes: [

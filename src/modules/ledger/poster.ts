@@ -14,12 +14,14 @@ import {
   commandCount,
   type Lane,
   newQueue,
+  type TenantBatch,
   type TenantQueue,
   takeBatch,
   type Unit,
 } from './lanes.ts';
 import { LimitedBalances } from './limited_balances.ts';
 import { concludeBatch, lastPosition, preparedOutcome, refusedOutcomes, renderAnswer } from './outcomes.ts';
+import { type OfferEvents, ownEvents } from './own_events.ts';
 import { type Batch, type BatchResult, postBatch, postBatches } from './posting_batch.ts';
 import { PostingMetrics } from './posting_metrics.ts';
 import { batchCommand, prepareSteps, type Step } from './steps.ts';
@@ -33,14 +35,10 @@ const max_tenants_per_call = 32;
 /** balances of limited accounts that one batch learns for later ones: about 10 µs each */
 const learnt_per_batch = 32;
 
-interface TenantBatch {
-  queue: TenantQueue;
-  units: Unit[];
-}
-
 export class Poster {
   readonly #database: Database;
   readonly #accounts: AccountCache;
+  readonly #offerEvents: OfferEvents;
   readonly #balances = new LimitedBalances();
   readonly #queues = new Map<string, TenantQueue>();
   /** tenants with something to do and nothing in flight, in turn */
@@ -57,9 +55,10 @@ export class Poster {
   #waiting = 0;
   #stopped = false;
 
-  constructor(database: Database, accounts: AccountCache, metrics: Registry) {
+  constructor(database: Database, accounts: AccountCache, metrics: Registry, offerEvents: OfferEvents) {
     this.#database = database;
     this.#accounts = accounts;
+    this.#offerEvents = offerEvents;
     this.#metrics = new PostingMetrics(metrics, () => this.#waiting);
   }
 
@@ -221,7 +220,7 @@ export class Poster {
       this.#release(taken.queue, []);
       answers.push(() => {
         try {
-          this.#answerPosted(taken, steps, result);
+          this.#answerPosted(taken, batch, steps, result);
         } catch (error) {
           // It is posted, and its keys say so; the answers of other tenants do not fail with it.
           for (const unit of taken.units) unit.reject(error);
@@ -258,9 +257,10 @@ export class Poster {
   }
 
   /** Answers a batch that was posted as it is. */
-  #answerPosted({ queue, units }: TenantBatch, steps: Step[], result: BatchResult): void {
+  #answerPosted({ queue, units }: TenantBatch, batch: Batch, steps: Step[], result: BatchResult): void {
     const { first_position, recorded_at } = result;
-    if (first_position === null) throw new Error('a batch was posted nowhere');
+    if (first_position === null || recorded_at === null) throw new Error('a batch was posted nowhere');
+    this.#offerEvents(queue.tenant_id, () => ownEvents(batch, first_position, recorded_at));
     this.#database.appended(queue.tenant_id, first_position + steps.length - 1);
     this.#metrics.posted.inc({ outcome: 'posted' }, steps.length);
     answerUnits(

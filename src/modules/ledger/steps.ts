@@ -101,7 +101,8 @@ function advanceTarget(targets: Map<string, StoredTransaction>, draft: Draft): v
 
 export function batchCommand(step: Step): BatchCommand {
   const { key_hash, request_hash, actor_id, request_id } = step.command.origin;
-  return { key_hash, request_hash, actor_id, request_id, draft: step.draft, answer: step.answer };
+  const event_id = newUuid();
+  return { key_hash, request_hash, actor_id, request_id, event_id, draft: step.draft, answer: step.answer };
 }
 
 export function isSticky(problem: Problem): boolean {

@@ -18,7 +18,7 @@ export {
   subjectKinds,
 } from './events.ts';
 export { no_filter } from './filter.ts';
-export type { TouchedAccount } from './frame.ts';
+export type { OwnEvent, TouchedAccount } from './frame.ts';
 export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency_keys.ts';
 export type { ListTenants } from './known_tenants.ts';
 export { logModule } from './module.ts';

@@ -1,7 +1,9 @@
-// The end of one tenant's log as it grows: each event is read once and made into bytes once, however many streams it goes to.
+// The end of one tenant's log as it grows: each event is read once and made into bytes once, however many streams it goes to. What this
+// process has appended itself is not even read, as long as it follows on what went before.
 import { Audience, type Listener } from './audience.ts';
 import type { Filter } from './filter.ts';
 import type { Frame } from './frame.ts';
+import { OwnFrames } from './own_frames.ts';
 import { PageSize } from './page_size.ts';
 import { Ring } from './ring.ts';
 
@@ -38,6 +40,7 @@ export class Tail {
   readonly tenant_id: string;
   readonly #reader: TailReader;
   readonly #ring = new Ring();
+  readonly #own = new OwnFrames();
   readonly #page_size = new PageSize();
   readonly #audience = new Audience();
   readonly #waiting = new Map<Listener, Waiting>();
@@ -76,6 +79,11 @@ export class Tail {
     this.#schedule();
   }
 
+  /** What this process has appended and committed; whoever calls this wakes the tail afterwards. */
+  offer(frames: Frame[]): void {
+    this.#own.add(frames, this.#head, this.#reader.ringLimitBytes());
+  }
+
   stop(): void {
     this.#is_stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -111,29 +119,33 @@ export class Tail {
   #schedule(): void {
     if (this.#is_stopped || this.#is_reading || this.#timer !== null) return;
     const rest_ms = this.#not_before_ms - performance.now();
-    if (rest_ms <= 0) {
-      void this.#read();
+    // What was appended here waits a moment: whoever did it has somebody to answer first.
+    if (rest_ms <= 0 && this.#own.last_position <= this.#head) {
+      void this.#advance();
       return;
     }
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      void this.#read();
-    }, rest_ms);
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null;
+        void this.#advance();
+      },
+      Math.max(0, rest_ms),
+    );
   }
 
-  async #read(): Promise<void> {
+  async #advance(): Promise<void> {
     this.#is_reading = true;
     this.#is_woken = false;
     try {
-      const { frames, more } = await this.#reader.readTail(
-        this.tenant_id,
-        this.#head,
-        this.#head_at,
-        this.#page_size,
-      );
+      const own = this.#own.take(this.#head);
+      const { frames, more } =
+        own.length > 0
+          ? { frames: own, more: false }
+          : await this.#reader.readTail(this.tenant_id, this.#head, this.#head_at, this.#page_size);
       const began_ms = performance.now();
       if (!this.#is_stopped) this.#deliver(frames);
-      if (more) this.#is_woken = true;
+      // What was appended here while it read.
+      if (more || this.#own.last_position > this.#head) this.#is_woken = true;
       this.#failures = 0;
       const spent_ms = performance.now() - began_ms;
       const rest_ms = more ? 0 : Math.min(max_rest_ms, Math.max(min_rest_ms, spent_ms * rest_factor));

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { type Database, queries } from '../../db.ts';
 import type { Logger } from '../../log.ts';
 import { EventRowSchema } from './events.ts';
-import { Frame, type FrameMaker } from './frame.ts';
+import { Frame, type FrameMaker, type OwnEvent } from './frame.ts';
 import { mayBeCut, type PageSize, page_bytes } from './page_size.ts';
 import { Tail, type TailReader } from './tail.ts';
 import type { Wakes } from './wakes.ts';
@@ -56,7 +56,7 @@ export class Tails implements TailReader {
     const registers = [options.metrics];
     this.#read_events = new Counter({
       name: 'lattice_stream_events_read_total',
-      help: 'Events read from logs for streams that keep up; each once, however many streams it went to',
+      help: 'Events read from logs for streams that keep up, each once, however many streams it went to; what this process posts itself need not be read',
       registers,
     });
     const tails = this.#tails;
@@ -114,6 +114,17 @@ export class Tails implements TailReader {
     this.#tails.set(tenant_id, tail);
     tail.wake(head_position);
     return tail;
+  }
+
+  /**
+   * What this process has just appended to a tenant's log, committed, in order and without gaps: a tail that stands there goes on without
+   * reading it. `events` is asked for them when somebody follows the log.
+   */
+  offer(tenant_id: string, events: () => OwnEvent[]): void {
+    const tail = this.#tails.get(tenant_id);
+    if (tail === undefined) return;
+    const { maker } = this.#options;
+    tail.offer(events().map(({ row, touched }) => new Frame(row, maker, touched)));
   }
 
   async readTail(

@@ -13,7 +13,7 @@ import { asSuperuser, database, databaseUrl } from '../../support/database.ts';
 import { aTenant, type TestTenant } from '../../support/factories.ts';
 import { waitFor } from '../../support/wait.ts';
 
-const newPoster = () => new Poster(database, new AccountCache(database), new Registry());
+const newPoster = () => new Poster(database, new AccountCache(database), new Registry(), () => undefined);
 
 /** A tenant with two accounts; `wallet` may not fall below zero. */
 async function aBook(): Promise<TestTenant> {

@@ -1,0 +1,33 @@
+// The events of a batch as the log has them, once it is posted as it is: streams of this process need not read them.
+import type { OwnEvent } from '../log/index.ts';
+import type { Draft } from './draft.ts';
+import type { Batch } from './posting_batch.ts';
+
+/** Is told what was posted and committed; asks for the events if somebody follows the tenant's log. */
+export type OfferEvents = (tenant_id: string, events: () => OwnEvent[]) => void;
+
+/** Of a batch whose commands are all posted, from `first_position` on; `recorded_at` as Postgres answers it. */
+export function ownEvents(batch: Batch, first_position: number, recorded_at: string): OwnEvent[] {
+  return batch.commands.map(({ event_id, actor_id, request_id, draft }, index) => {
+    if (draft === null) throw new Error('a posted command without its draft');
+    return {
+      row: {
+        position: first_position + index,
+        id: event_id,
+        type: draft.event_type,
+        subject_id: draft.subject_id,
+        data: draft.data,
+        actor_id,
+        request_id,
+        occurred_at: draft.effective_at ?? recorded_at,
+        recorded_at,
+      },
+      touched: touchedBy(draft),
+    };
+  });
+}
+
+/** What touchedAccounts would find in the data of a posting or a hold. */
+function touchedBy({ entries }: Draft): OwnEvent['touched'] {
+  return entries.map(({ account }) => ({ account_id: account.account_id, account_code: account.code }));
+}

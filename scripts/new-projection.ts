@@ -160,7 +160,7 @@ export const ${name}: Projection = {
   name: '${name}',
   description: 'Counts events by day and type',
   tables: ['${name}_v'],
-  rest_ms: 1_000,
+  rest_ms: 700,
   apply: sql.${name}_apply,
   recount: sql.${name}_recount,
 };

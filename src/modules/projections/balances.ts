@@ -16,8 +16,9 @@ export const balances: Projection = {
     'dated_blocks_v',
     'dated_sums_v',
   ],
-  // A slice costs about as much as it does for a hundred positions more, so twenty tenants at once had better wait for some.
-  rest_ms: 200,
+  // A slice costs about as much as it does for a hundred positions more, and an account that moves twice within it is written once, so
+  // posting is left more when slices wait for some. Readers count what is not applied yet themselves.
+  rest_ms: 400,
   apply: sql.balances_apply,
   recount: sql.balances_recount,
 };

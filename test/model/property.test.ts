@@ -15,6 +15,9 @@ const seed = FC_SEED === undefined ? usual_seed : Number(FC_SEED);
 const usual_runs = inject('fault_rounds') === 1 ? 20 : 40 * inject('fault_rounds');
 const runs = FC_RUNS === undefined ? usual_runs : Number(FC_RUNS);
 
+/** Bounds the search for a smaller history after a failure; a history takes a second or two. */
+const limit_ms = 240_000 + 20_000 * Math.ceil(runs / lanes);
+
 const server = await startServer();
 /** outcome → how often */
 const met = new Map<string, number>();
@@ -31,13 +34,12 @@ test.concurrent.each(Array.from({ length: lanes }, (_, lane) => lane))(
     await fc.assert(property, {
       seed: seed + lane,
       numRuns: Math.ceil(runs / lanes),
-      // Bounds the search for a smaller history after a failure
-      interruptAfterTimeLimit: 300_000,
+      interruptAfterTimeLimit: limit_ms,
       markInterruptAsFailure: true,
       ...(FC_PATH === undefined ? {} : { path: FC_PATH }),
     });
   },
-  600_000,
+  2 * limit_ms,
 );
 
 /** What so many random commands cannot miss; a history that meets only refusals would prove little. */

@@ -4,7 +4,8 @@ from log.event
 where event.tenant_id = $tenant_id and event.type = 'ledger.transaction_posted';
 
 -- name: originals_lock
-select log.lock_tenant($tenant_id);
+-- A copy takes seconds, more beside other work.
+select set_config('statement_timeout', '0', true), log.lock_tenant($tenant_id);
 
 -- name: originals_copy
 -- The postings of a range once more behind the log's end, each with a subject and a key of its own: the rows that posting them would write.

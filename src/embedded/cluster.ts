@@ -14,6 +14,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Binaries, canEnter, type OsUser, openSystemDirectory } from './binaries.ts';
@@ -22,15 +23,22 @@ import { postgres_environment } from './postmaster.ts';
 /** The superuser; nobody but us has its password. */
 export const admin = 'lattice_admin';
 
+/** An eighth of what the machine or the container has: the part of a large ledger's indexes that postings touch should fit. */
+function sharedBuffersMb(): number {
+  const bytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return Math.max(128, Math.min(2_048, Math.floor(bytes / 8 / 2 ** 20)));
+}
+
 /** Durable first, then tuned for a developer's machine. They stand in postgresql.conf, where they can be changed. */
 const settings: Record<string, string> = {
   fsync: 'on',
   full_page_writes: 'on',
   synchronous_commit: 'on',
-  shared_buffers: '256MB',
+  shared_buffers: `${sharedBuffersMb()}MB`,
   max_wal_size: '2GB',
   checkpoint_timeout: '15min',
-  wal_compression: 'on',
+  // Compressing the pages of a large ledger's indexes took a third of what a posting costs, and this build of Postgres has no lz4.
+  wal_compression: 'off',
   wal_buffers: '16MB',
   jit: 'off',
   random_page_cost: '1.1',

@@ -923,12 +923,12 @@ grant execute on function projection.add_dated_blocks to lattice_app;
 
 create function projection.apply_balances(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
-  language plpgsql volatile set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
+  language plpgsql volatile set enable_mergejoin=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.apply_balances to lattice_app;
 
 create function projection.apply_balances_daily(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
-  language plpgsql volatile set TimeZone=UTC set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
+  language plpgsql volatile set TimeZone=UTC set enable_mergejoin=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.apply_balances_daily to lattice_app;
 
 create function projection.apply_dated_entries(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
@@ -953,7 +953,7 @@ grant execute on function projection.apply_report_dimensions to lattice_app;
 
 create function projection.apply_reports(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
-  language plpgsql volatile set TimeZone=UTC set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
+  language plpgsql volatile set TimeZone=UTC set enable_mergejoin=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.apply_reports to lattice_app;
 
 create function projection.differing_balances_daily(p_tenant_id uuid)
@@ -1069,7 +1069,7 @@ grant execute on function projection.sum_dated_entries to lattice_app;
 
 create function projection.sweep_rows(p_tenant_id uuid, p_projection text, p_table text, p_limit integer)
   returns bigint
-  language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+  language plpgsql volatile set enable_bitmapscan=on set enable_indexscan=on set enable_seqscan=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
 grant execute on function projection.sweep_rows to lattice_app;
 
 create function projection.tag_invoice(p_invoice text, p_customer text, p_due_on date, p_reverses boolean, p_target_invoice text, p_target_customer text, p_target_due_on date, p_target_is_reversal boolean, OUT invoice text, OUT customer text, OUT due_on date, OUT is_reversal boolean)

@@ -5,9 +5,12 @@ language plpgsql volatile
 set search_path = pg_catalog
 set plan_cache_mode = force_custom_plan
 set enable_seqscan = off
+set enable_indexscan = on
+set enable_bitmapscan = on
 as $$
 declare
   v_gone integer[];
+  v_rows tid[];
   v_deleted bigint;
 begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
@@ -25,14 +28,12 @@ begin
   from newest
   cross join generate_series(1, newest.version) each(version)
   where each.version not in (select used.version from used);
-  execute format(
-    $query$
-      delete from projection.%1$I
-      where ctid = any (array(select ctid from projection.%1$I where tenant_id = $1 and version = any ($2) limit $3))
-        and tenant_id = $1 and version = any ($2)
-    $query$,
-    p_table
-  ) using p_tenant_id, v_gone, p_limit;
+  execute format('select array(select ctid from projection.%I where tenant_id = $1 and version = any ($2) limit $3)', p_table)
+  into v_rows using p_tenant_id, v_gone, p_limit;
+  -- By their places. An index looks cheap before the table's statistics are made, and would compare each row with each place.
+  perform set_config('enable_indexscan', 'off', true), set_config('enable_bitmapscan', 'off', true);
+  execute format('delete from projection.%I where ctid = any ($3) and tenant_id = $1 and version = any ($2)', p_table)
+  using p_tenant_id, v_gone, v_rows;
   get diagnostics v_deleted = row_count;
   return v_deleted;
 end;

@@ -29,14 +29,14 @@ const look_interval_ms = 20_000;
 const tenants_per_look = 100;
 const tenants_per_page = 1_000;
 
-const first_slice_positions = 5_000;
+const first_slice_positions = 20_000;
 const min_slice_positions = 500;
 const max_slice_positions = 400_000;
 /** A slice is as large as takes about this long: … */
 const slice_ms = 1_500;
 /** … and this when somebody posts: so many commits to any log, those of rebuilds apart, within … */
 const polite_slice_ms = 60;
-const polite_commits = 8;
+const polite_commits = 20;
 const polite_ms = 2_000;
 /** … and then it rests for so many times as long, on behalf of all rebuilds. */
 const polite_rest_factor = 6;

@@ -29,7 +29,7 @@ const look_interval_ms = 20_000;
 const tenants_per_look = 100;
 const tenants_per_page = 1_000;
 
-const first_slice_positions = 20_000;
+const first_slice_positions = 5_000;
 const min_slice_positions = 500;
 const max_slice_positions = 400_000;
 /** A slice is as large as takes about this long: … */

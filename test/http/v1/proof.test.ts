@@ -147,6 +147,10 @@ test('a projection that only answers questions about the past halts nothing', as
   await anAccount(api, { code: 'cash', type: 'asset' });
   await anAccount(api, { code: 'alice' });
   await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '100', status: 'pending' });
+  await waitFor('the hold is projected', async () => {
+    const { body } = await api.get('/v1/proof');
+    return body.balances_position === body.position;
+  });
   await asSuperuser(
     z.unknown(),
     `insert into projection.open_holds_v (tenant_id, version, transaction_id, position)

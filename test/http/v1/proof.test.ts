@@ -148,8 +148,8 @@ test('a projection that only answers questions about the past halts nothing', as
   await anAccount(api, { code: 'alice' });
   await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '100', status: 'pending' });
   await waitFor('the hold is projected', async () => {
-    const { body } = await api.get('/v1/proof');
-    return body.balances_position === body.position;
+    const { position, balances_position } = (await api.get('/v1/proof')).as(PositionsSchema);
+    return position === balances_position;
   });
   await asSuperuser(
     z.unknown(),

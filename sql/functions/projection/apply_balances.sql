@@ -16,7 +16,6 @@ set search_path = pg_catalog
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = off
-set enable_mergejoin = off
 set work_mem = '64MB'
 set jit = off
 as $$

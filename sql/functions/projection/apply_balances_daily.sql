@@ -14,7 +14,6 @@ set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = off
-set enable_mergejoin = off
 set work_mem = '64MB'
 set jit = off
 as $$

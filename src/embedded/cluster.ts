@@ -37,7 +37,7 @@ const settings: Record<string, string> = {
   shared_buffers: `${sharedBuffersMb()}MB`,
   max_wal_size: '2GB',
   checkpoint_timeout: '15min',
-  // Compressing the pages of a large ledger's indexes took a third of what a posting costs, and this build of Postgres has no lz4.
+  // Compressing the pages of a large ledger's indexes took a third of what a posting costs Postgres, and this build of Postgres has no lz4.
   wal_compression: 'off',
   wal_buffers: '16MB',
   jit: 'off',

@@ -161,8 +161,8 @@ export class AccountCache {
       const limit = Math.min(max_first_accounts, Math.floor((this.#max_keys / 2) * first_accounts_part));
       const first = { tenant_id, limit };
       const rows = await this.#database.call(sql.account_cache_first, first, FoundSchema);
-      if (this.#keep(tenant_id, rows))
-        this.#tenant(tenant_id, 0).limited = rows.flatMap(resolved).filter(isLimited);
+      const kept = this.#maybeKeep(tenant_id, rows);
+      if (kept !== null) this.#tenant(tenant_id, 0).limited = kept.filter(isLimited);
     }
     const ids: string[] = [];
     const codes: string[] = [];
@@ -173,20 +173,20 @@ export class AccountCache {
       else if (isCode(reference)) codes.push(reference);
     }
     if (ids.length === 0 && codes.length === 0) return;
-    let is_kept = false;
-    while (!is_kept) {
-      const found = { tenant_id, ids, codes };
-      is_kept = this.#keep(tenant_id, await this.#database.call(sql.account_cache_find, found, FoundSchema));
+    for (let kept = null; kept === null; ) {
+      const rows = await this.#database.call(sql.account_cache_find, { tenant_id, ids, codes }, FoundSchema);
+      kept = this.#maybeKeep(tenant_id, rows);
     }
   }
 
-  /** False when a refresh has overtaken the query: what it read may be older than what the cache claims to have seen. */
-  #keep(tenant_id: string, rows: z.infer<typeof FoundSchema>[]): boolean {
+  /** Null when a refresh has overtaken the query: what it read may be older than what the cache claims to have seen. */
+  #maybeKeep(tenant_id: string, rows: z.infer<typeof FoundSchema>[]): ResolvedAccount[] | null {
     const tenant = this.#tenant(tenant_id, seenPosition(rows));
-    if (seenPosition(rows) < tenant.position) return false;
+    if (seenPosition(rows) < tenant.position) return null;
     this.#makeRoom(tenant);
-    for (const account of rows.flatMap(resolved)) add(tenant, account);
-    return true;
+    const accounts = rows.flatMap(resolved);
+    for (const account of accounts) add(tenant, account);
+    return accounts;
   }
 
   async #refresh(tenant_id: string): Promise<void> {

@@ -32,7 +32,7 @@ const max_waiting = 60_000;
 const max_alone_in_flight = 3;
 /** so that one call stays short, however many tenants wait */
 const max_tenants_per_call = 32;
-/** balances of limited accounts that one batch learns for later ones: about 10 µs each */
+/** balances of limited accounts that one batch learns for later ones, under the tenant's lock */
 const learnt_per_batch = 32;
 
 export class Poster {

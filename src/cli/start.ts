@@ -65,7 +65,7 @@ export const startCommand = command({
       const started = await start(boot);
       const ready = milliseconds(began, performance.now());
       if (config.NODE_ENV === 'production') logger.info({ url: started.url, took: ready }, 'ready');
-      else for (const text of welcome(started, ready)) output.line(text);
+      else output.line(welcome(started, ready).join('\n'));
       output.json({ ready: true, ...started });
       await aborted(stopping.signal);
     } catch (error) {

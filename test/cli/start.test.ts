@@ -37,6 +37,7 @@ async function get(url: string, api_key: string): Promise<number> {
 test('a first start makes a demo tenant with a month of money; the next one is ready with the same key', async () => {
   const directory = await aDataDirectory();
   const first = await startLattice({ LATTICE_DATA_DIR: directory }, ['start']);
+  await waitFor('it says how to call it', () => first.output().includes('curl -s'));
   const steps = first
     .output()
     .match(/^ {2}[A-Z].*?(?= {2})/gm)

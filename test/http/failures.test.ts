@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { asSuperuser } from '../support/database.ts';
 import { anAccount, aTenant } from '../support/factories.ts';
 import { startProcess } from '../support/process.ts';
+import { waitFor } from '../support/wait.ts';
 import { ProblemSchema } from './problems.ts';
 
 const process = await startProcess();
@@ -26,10 +27,13 @@ test('an unexpected failure is an internal_error that says nothing, and one line
   const problem = ProblemSchema.parse(failed.body);
   expect(problem).toMatchObject({ status: 500, code: 'internal_error', retryable: true });
   expect(failed.text).not.toContain('canary');
-  const lines = process
-    .output()
-    .split('\n')
-    .filter((line) => line.includes('canary'));
+  const told = () =>
+    process
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('canary'));
+  await waitFor('the log says what', () => told().length > 0);
+  const lines = told();
   expect(lines).toHaveLength(1);
   expect(lines[0]).toContain(problem.request_id);
   expect(lines[0]).toContain('canary of the failure');

@@ -118,6 +118,7 @@ test('after Ctrl-C a request under way is answered before the process ends, and 
     slow.once('error', reject);
   });
   slow.write(body.slice(0, 10));
+  await waitFor('the request is on its way', () => (slow.socket?.bytesWritten ?? 0) > 0);
   // A connection that was open before stays usable until its request is answered.
   await get(`${url}/livez`, '');
   // Ctrl-C: the terminal sends it to the whole group, and Postgres must not be in it.

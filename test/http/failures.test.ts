@@ -46,11 +46,10 @@ test('an unexpected failure is an internal_error that says nothing, and one line
 test('a lost database is 503 with Retry-After, and comes back by itself', async () => {
   const api = process.client((await aTenant()).api_key);
   await anAccount(api, { code: 'lost:1' });
-  const [database] = await asSuperuser(z.object({ name: z.string() }), 'select current_database() as name');
-  await asSuperuser(
-    NothingSchema,
-    `select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and application_name = 'lattice'`,
-    [database?.name],
+  const lost = await asSuperuser(
+    z.object({ pid: z.number() }),
+    `select pid, pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and application_name = 'lattice'`,
   );
   const answers = await Promise.all(Array.from({ length: 5 }, () => api.get('/v1/accounts/lost:1')));
   for (const answer of answers) {
@@ -60,5 +59,12 @@ test('a lost database is 503 with Retry-After, and comes back by itself', async 
       expect(answer.headers.get('retry-after')).toBe('1');
     }
   }
+  // Postgres answers before those that it ends have gone.
+  await waitFor('all have gone', async () => {
+    const left = await asSuperuser(NothingSchema, 'select pid from pg_stat_activity where pid = any ($1)', [
+      lost.map(({ pid }) => pid),
+    ]);
+    return left.length === 0;
+  });
   expect((await api.get('/v1/accounts/lost:1')).status).toBe(200);
 });

@@ -46,7 +46,8 @@ export async function startProcess(
     stream.on('data', (text: string) => written.push(text));
   }
   const gone = new Promise<number | NodeJS.Signals>((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? code ?? 0));
+    // Not `exit`, after which there may still be something of its output to read.
+    child.once('close', (code, signal) => resolve(signal ?? code ?? 0));
   });
   const end = (signal: NodeJS.Signals) => {
     if (isRunning(child)) child.kill(signal);
@@ -58,8 +59,8 @@ export async function startProcess(
   });
   await waitFor(
     'the process is ready',
-    () => {
-      if (!isRunning(child)) throw new Error(`the process has ended:\n${written.join('')}`);
+    async () => {
+      if (!isRunning(child)) throw new Error(`the process has ended: ${await gone}`);
       return fetch(`${url}/readyz`).then(
         (response) => response.ok,
         () => false,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-// Each file has a process of its own; what V8 has compiled for one is there for the next.
+// What V8 has compiled in one process is there for the next.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/tests');
 
 /** Where the long files are. */
@@ -22,6 +22,9 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     provide: { fault_rounds: 1 },
     pool: 'forks',
+    // A process runs file after file, and imports the product once.
+    isolate: false,
+    execArgv: ['--import', join(import.meta.dirname, 'test/support/instances.ts')],
     // Node runs TypeScript as it is.
     experimental: { viteModuleRunner: false, nodeLoader: false },
     sequence: { sequencer: LongFirst },

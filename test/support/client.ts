@@ -2,7 +2,7 @@
 // Each answer is checked against the OpenAPI document of the server that gave it.
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
-import { Contract } from './contract.ts';
+import { type Contract, contractIn } from './contract.ts';
 
 export interface Answer {
   status: number;
@@ -26,8 +26,6 @@ export interface RequestOptions {
 
 /** by the address of the server */
 const contracts = new Map<string, Promise<Contract>>();
-/** by the document, which the servers of a file have in common */
-const contracts_by_text = new Map<string, Contract>();
 
 export class Client {
   readonly url: string;
@@ -93,10 +91,4 @@ function contractOf(url: string): Promise<Contract> {
   const read = fetch(`${url}/openapi.json`).then(async (response) => contractIn(await response.text()));
   contracts.set(url, read);
   return read;
-}
-
-function contractIn(text: string): Contract {
-  const contract = contracts_by_text.get(text) ?? new Contract(JSON.parse(text));
-  contracts_by_text.set(text, contract);
-  return contract;
 }

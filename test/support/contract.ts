@@ -36,6 +36,15 @@ interface Given {
   text: string;
 }
 
+/** by the text of the document, which nearly all servers have in common */
+const contracts = new Map<string, Contract>();
+
+export function contractIn(text: string): Contract {
+  const contract = contracts.get(text) ?? new Contract(JSON.parse(text));
+  contracts.set(text, contract);
+  return contract;
+}
+
 export class Contract {
   readonly #document: Document;
   /** by name; what an operation refers to */

@@ -20,9 +20,11 @@ export function databaseUrl(role: Role): string {
 
 const administrator = new pg.Client({ connectionString: clusterUrl(directory, 'postgres', 'postgres') });
 await administrator.connect();
+// Copying its files takes half of what writing them to the WAL does.
+const create = `create database ${name} template ${template_database} owner lattice_owner strategy file_copy`;
 // Two clones at once collide on the template; whoever comes second tries again.
 await waitFor('the template is free', () =>
-  administrator.query(`create database ${name} template ${template_database} owner lattice_owner`).then(
+  administrator.query(create).then(
     () => true,
     (error: unknown) => {
       if (error instanceof pg.DatabaseError && error.code === '55006') return false;

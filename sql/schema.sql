@@ -714,6 +714,7 @@ create table projection.dated_blocks_v (
   end_position bigint not null,
   recorded_at timestamp with time zone not null,
   version integer not null,
+  expires boolean not null default true,
   constraint dated_blocks_v_pkey PRIMARY KEY (tenant_id, version, account_id, level, end_position)
 );
 alter table projection.dated_blocks_v enable row level security;

@@ -19,34 +19,34 @@ declare
     select consumer.version from log.consumer where consumer.tenant_id = p_tenant_id and consumer.name = 'balances'
   );
   v_base record;
-  v_next_position bigint;
   v_tail record;
   v_dated record;
 begin
   select
-    checkpoint.position, checkpoint.recorded_at,
-    checkpoint.posted_debits, checkpoint.posted_credits, checkpoint.pending_debits, checkpoint.pending_credits,
-    checkpoint.live_posted_debits, checkpoint.live_posted_credits, checkpoint.live_pending_debits, checkpoint.live_pending_credits
+    coalesce(base.position, 0) as position, coalesce(base.recorded_at, '-infinity') as recorded_at,
+    least(p_position, next.position) as end_position,
+    coalesce(base.posted_debits, 0) as posted_debits, coalesce(base.posted_credits, 0) as posted_credits,
+    coalesce(base.pending_debits, 0) as pending_debits, coalesce(base.pending_credits, 0) as pending_credits,
+    coalesce(base.live_posted_debits, 0) as live_posted_debits, coalesce(base.live_posted_credits, 0) as live_posted_credits,
+    coalesce(base.live_pending_debits, 0) as live_pending_debits, coalesce(base.live_pending_credits, 0) as live_pending_credits
   into v_base
-  from projection.balance_checkpoints_v checkpoint
-  where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = p_account_id
-    and checkpoint.recorded_at <= v_until and checkpoint.position <= p_position
-  order by checkpoint.recorded_at desc, checkpoint.position desc
-  limit 1;
-  if not found then
-    select 0::bigint as position, '-infinity'::timestamptz as recorded_at,
-      0::numeric as posted_debits, 0::numeric as posted_credits, 0::numeric as pending_debits, 0::numeric as pending_credits,
-      0::numeric as live_posted_debits, 0::numeric as live_posted_credits, 0::numeric as live_pending_debits,
-      0::numeric as live_pending_credits
-    into v_base;
-  end if;
-
-  select checkpoint.position into v_next_position
-  from projection.balance_checkpoints_v checkpoint
-  where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = p_account_id
-    and checkpoint.recorded_at >= v_base.recorded_at and checkpoint.position > v_base.position
-  order by checkpoint.recorded_at, checkpoint.position
-  limit 1;
+  from (values (true)) as always
+  left join lateral (
+    select checkpoint.*
+    from projection.balance_checkpoints_v checkpoint
+    where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = p_account_id
+      and checkpoint.recorded_at <= v_until and checkpoint.position <= p_position
+    order by checkpoint.recorded_at desc, checkpoint.position desc
+    limit 1
+  ) base on true
+  left join lateral (
+    select checkpoint.position
+    from projection.balance_checkpoints_v checkpoint
+    where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = p_account_id
+      and checkpoint.recorded_at >= greatest(base.recorded_at, '-infinity') and checkpoint.position > greatest(base.position, 0)
+    order by checkpoint.recorded_at, checkpoint.position
+    limit 1
+  ) next on true;
 
   -- with p_as_of only entries that are not dated; ledger.dated_sums knows the others
   select
@@ -57,7 +57,7 @@ begin
   into v_tail
   from ledger.entry
   where entry.tenant_id = p_tenant_id and entry.account_id = p_account_id
-    and entry.position > v_base.position and entry.position <= least(p_position, v_next_position)
+    and entry.position > v_base.position and entry.position <= v_base.end_position
     and entry.recorded_at >= v_base.recorded_at and entry.recorded_at <= v_until
     and (p_as_of is null or (entry.effective_at = entry.recorded_at and entry.expires_at is null));
 

@@ -39,7 +39,7 @@ begin
     select checkpoint.position
     from projection.balance_checkpoints_v checkpoint
     where checkpoint.tenant_id = p_tenant_id and checkpoint.version = v_version and checkpoint.account_id = account.id
-      and checkpoint.recorded_at >= coalesce(base.recorded_at, '-infinity') and checkpoint.position > coalesce(base.position, 0)
+      and checkpoint.recorded_at >= greatest(base.recorded_at, '-infinity') and checkpoint.position > greatest(base.position, 0)
     order by checkpoint.recorded_at, checkpoint.position
     limit 1
   ) next on true
@@ -49,8 +49,8 @@ begin
       sum(entry.amount) filter (where entry.direction = 'credit') as posted_credits
     from ledger.entry
     where entry.tenant_id = p_tenant_id and entry.account_id = account.id and entry.layer = 'posted'
-      and entry.position > coalesce(base.position, 0) and entry.position <= least(p_position, next.position)
-      and entry.recorded_at >= coalesce(base.recorded_at, '-infinity') and entry.recorded_at <= v_until
+      and entry.position > greatest(base.position, 0) and entry.position <= least(p_position, next.position)
+      and entry.recorded_at >= greatest(base.recorded_at, '-infinity') and entry.recorded_at <= v_until
       and (p_as_of is null or entry.effective_at = entry.recorded_at)
   ) tail
   cross join lateral (

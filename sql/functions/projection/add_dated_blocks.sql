@@ -1,5 +1,5 @@
 -- Part of projection.apply_balances: the blocks that a slice of the log completes for one account with p_count dated entries before it.
--- A block ends at the position at which the count passes a multiple of its size: p_block on level 0, sixteen times that on the next.
+-- A block ends at the position at which the count passes a multiple of its size: p_block on level 0, eight times that on the next.
 create or replace function projection.add_dated_blocks(
   p_tenant_id uuid, p_version integer, p_account_id uuid, p_count bigint, p_block bigint,
   p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
@@ -10,8 +10,8 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 as $$
 declare
-  c_levels constant integer := 3;
-  c_fan_in constant integer := 16;
+  c_levels constant integer := 4;
+  c_fan_in constant integer := 8;
   v_count bigint := p_count;
   v_size bigint;
   v_at record;
@@ -34,8 +34,6 @@ begin
       into v_block_start
       from projection.dated_blocks_v block
       where block.tenant_id = p_tenant_id and block.version = p_version and block.account_id = p_account_id and block.level = v_level;
-      insert into projection.dated_blocks_v (tenant_id, version, account_id, level, start_position, end_position, recorded_at)
-      values (p_tenant_id, p_version, p_account_id, v_level, v_block_start.position, v_at.position, v_at.recorded_at);
       if v_level = 0 then
         perform projection.sum_dated_entries(
           p_tenant_id, p_version, p_account_id, v_block_start.position, v_block_start.recorded_at, v_at.position, v_at.recorded_at
@@ -43,6 +41,16 @@ begin
       else
         perform projection.merge_dated_sums(p_tenant_id, p_version, p_account_id, v_level, v_block_start.position, v_at.position);
       end if;
+      insert into projection.dated_blocks_v (tenant_id, version, account_id, level, start_position, end_position, recorded_at, expires)
+      values (
+        p_tenant_id, p_version, p_account_id, v_level, v_block_start.position, v_at.position, v_at.recorded_at,
+        exists (
+          select
+          from projection.dated_sums_v sums
+          where sums.tenant_id = p_tenant_id and sums.version = p_version and sums.account_id = p_account_id and sums.level = v_level
+            and sums.end_position = v_at.position and sums.series = 'expiry'
+        )
+      );
       v_size := v_size * c_fan_in;
     end loop;
     v_count := v_count + v_at.dated_count;

@@ -21,7 +21,7 @@ set jit = off
 as $$
 declare
   -- entries of an account between two of its checkpoints; a reader counts at most these itself
-  c_checkpoint constant bigint := 256;
+  c_checkpoint constant bigint := 128;
   v_slice record;
   v_version integer;
   v_start bigint;

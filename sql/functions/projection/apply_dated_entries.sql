@@ -11,7 +11,7 @@ set enable_sort = on
 as $$
 declare
   -- dated entries in a block of the lowest level; a reader counts at most these itself
-  c_block constant bigint := 256;
+  c_block constant bigint := 128;
   v_completed record;
 begin
   for v_completed in

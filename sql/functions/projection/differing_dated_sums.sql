@@ -1,4 +1,5 @@
--- Part of ledger.prove: blocks of dated entries whose sums are not what their entries come to, or that leave positions out.
+-- Part of ledger.prove: blocks of dated entries whose sums are not what their entries come to, that leave positions out, or that
+-- hide their expiries from a reader.
 create or replace function projection.differing_dated_sums(p_tenant_id uuid, p_version integer, p_position bigint)
 returns table (name text, account_id uuid, what text, expected text, found text)
 language sql stable
@@ -14,6 +15,7 @@ begin atomic
   stored as (
     select
       block.account_id, block.level, block.end_position, block.start_position = block.end_before and block.end_position <= p_position as is_next,
+      block.expires,
       array[
         coalesce(effective.posted_debits, 0), coalesce(effective.posted_credits, 0),
         coalesce(effective.pending_debits, 0), coalesce(effective.pending_credits, 0),
@@ -49,7 +51,8 @@ begin atomic
         coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'credit'), 0),
         coalesce(sum(entry.amount) filter (where entry.expires_at is not null and entry.direction = 'debit'), 0),
         coalesce(sum(entry.amount) filter (where entry.expires_at is not null and entry.direction = 'credit'), 0)
-      ] as sums
+      ] as sums,
+      bool_or(entry.expires_at is not null) as expires
     from block
     left join ledger.entry on entry.tenant_id = p_tenant_id and entry.account_id = block.account_id
       and entry.position > block.start_position and entry.position <= block.end_position and entry.recorded_at <= block.recorded_at
@@ -61,5 +64,5 @@ begin atomic
     counted.sums::text, stored.sums::text
   from stored
   join counted on counted.account_id = stored.account_id and counted.level = stored.level and counted.end_position = stored.end_position
-  where stored.sums <> counted.sums or not stored.is_next;
+  where stored.sums <> counted.sums or not stored.is_next or (counted.expires and not stored.expires);
 end;

@@ -3,10 +3,11 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { queries, type Tx } from '../../../src/db.ts';
 import { newUuid } from '../../../src/id.ts';
+import type { Client } from '../../support/client.ts';
 import { asSuperuser, database } from '../../support/database.ts';
-import { aTenant, type TestTenant } from '../../support/factories.ts';
+import { anAccount, aTenant, type TestTenant } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
-import { randomBooks } from './random_books.ts';
+import { randomBooks, randomFrom } from './random_books.ts';
 
 const sql = queries(
   import.meta.url,
@@ -62,7 +63,7 @@ const questions = `
     select row_number() over () as number, account.id as account_id, event.position, event.recorded_at as known_at,
       case when back is not null then now() - back end as as_of
     from ledger.account
-    join log.event on event.tenant_id = account.tenant_id and event.position % 211 = 7
+    join log.event on event.tenant_id = account.tenant_id and event.position % $2 = 7
     cross join unnest(array[null, interval '0', interval '3 days', interval '30 days', interval '-40 days']) back
     where account.tenant_id = $1
   ) question`;
@@ -84,10 +85,10 @@ const recount_past = `
   ) counted`;
 
 /** A tenant with a past that nobody has followed. */
-async function aPast(seed: number): Promise<TestTenant> {
+async function aPast(post: (api: Client) => Promise<unknown>): Promise<TestTenant> {
   const tenant = await aTenant();
   const server = await startServer();
-  await randomBooks(server.client(tenant.api_key), seed, 900);
+  await post(server.client(tenant.api_key));
   await server.close();
   for (const table of tables) {
     await asSuperuser(z.unknown(), `delete from projection.${table} where tenant_id = $1`, [tenant.id]);
@@ -96,6 +97,33 @@ async function aPast(seed: number): Promise<TestTenant> {
     tenant.id,
   ]);
   return tenant;
+}
+
+/** 9,000 dated entries on one account, a few of the later ones holds that expire. */
+async function severalLevels(api: Client): Promise<void> {
+  for (const [code, type] of [
+    ['deep', 'asset'],
+    ['other', 'liability'],
+  ] as const) {
+    await anAccount(api, { code, type });
+  }
+  const random = randomFrom(11);
+  for (let round = 0; round < 9; round += 1) {
+    const transactions = Array.from({ length: 1_000 }, () => {
+      const amount = String(1 + Math.floor(random() * 1_000));
+      const held = round > 3 && random() < 0.01;
+      const [debited, credited] = random() < 0.7 ? ['deep', 'other'] : ['other', 'deep'];
+      return {
+        entries: [
+          { account: debited, direction: 'debit', amount },
+          { account: credited, direction: 'credit', amount },
+        ],
+        effective_at: new Date(Date.now() - random() * 60 * 86_400_000).toISOString(),
+        ...(held ? { status: 'pending', expires_in_seconds: 3_600 } : {}),
+      };
+    });
+    await api.post('/v1/transactions/bulk', { atomic: true, transactions });
+  }
 }
 
 /** Calls `look` before the first slice, between slices and after the last one. */
@@ -113,7 +141,7 @@ async function betweenSlices(
 }
 
 test('now, and a moment later when holds have expired', async () => {
-  const tenant = await aPast(5);
+  const tenant = await aPast((api) => randomBooks(api, 5, 900));
   const accounts = await asSuperuser(AccountSchema, 'select id from ledger.account where tenant_id = $1', [
     tenant.id,
   ]);
@@ -141,8 +169,8 @@ function withoutHeld(line: string): string {
 }
 
 test('at any instant of the past, on both axes', async () => {
-  const tenant = await aPast(6);
-  const [asked] = await asSuperuser(QuestionsSchema, questions, [tenant.id]);
+  const tenant = await aPast((api) => randomBooks(api, 6, 900));
+  const [asked] = await asSuperuser(QuestionsSchema, questions, [tenant.id, 211]);
   const [counted] = await asSuperuser(SumsSchema, recount_past, [tenant.id, asked?.questions]);
   await betweenSlices(tenant, 310, async (tx) => {
     const read = await tx.one(
@@ -159,4 +187,21 @@ test('at any instant of the past, on both axes', async () => {
     );
     expect(posted.sums.split(', ')).toEqual(counted?.sums.split(', ').map(withoutHeld));
   });
+});
+
+test('of an account whose dated entries fill blocks of several levels', async () => {
+  const tenant = await aPast(severalLevels);
+  const [asked] = await asSuperuser(QuestionsSchema, questions, [tenant.id, 1_100]);
+  const [counted] = await asSuperuser(SumsSchema, recount_past, [tenant.id, asked?.questions]);
+  await betweenSlices(tenant, 3_000, async (tx) => {
+    const values = { tenant_id: tenant.id, questions: asked?.questions };
+    expect(await tx.one(sql.past_read, values, SumsSchema)).toEqual(counted);
+  });
+  const [levels] = await asSuperuser(
+    SumsSchema,
+    `select string_agg(distinct level || case when expires then ' with expiries' else '' end, ', ') as sums
+     from projection.dated_blocks_v where tenant_id = $1`,
+    [tenant.id],
+  );
+  expect(levels?.sums).toBe('0, 0 with expiries, 1, 1 with expiries, 2 with expiries');
 });

@@ -147,6 +147,7 @@ describe('the recount', () => {
       `update projection.dated_sums_v set posted_debits[cardinality(posted_debits)] = 1 where series = 'effective'`,
     ],
     ['dated_sums_v', 'delete from projection.dated_sums_v'],
+    ['dated_sums_v', 'update projection.dated_blocks_v set expires = false'],
     ['entries', `update ledger.entry set amount = amount + 1 where direction = 'debit' and layer = 'posted'`],
     ['log', 'delete from log.event where position = 100'],
   ];

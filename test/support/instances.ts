@@ -13,7 +13,9 @@ registerHooks({
     const { parentURL = '' } = context;
     if (!parentURL.startsWith(tests) || !resolved.url.startsWith(tests) || resolved.url === contract)
       return resolved;
-    // Vitest imports each test file with a query of its own; so does the file what it imports.
-    return { ...resolved, url: resolved.url + new URL(parentURL).search };
+    const parent = new URL(parentURL);
+    // The same in each run, which the query that Vitest gives a test file is not: what V8 compiles is kept by its URL.
+    const file = parent.searchParams.get('file') ?? parent.pathname.slice(new URL(tests).pathname.length);
+    return { ...resolved, url: `${resolved.url}?file=${file}` };
   },
 });

@@ -14,6 +14,7 @@ import { Traffic, traffic_accounts } from '../model/traffic.ts';
 import { startCluster } from '../support/cluster.ts';
 import { aTenant, type TestTenant } from '../support/factories.ts';
 import { startProcess, type TestProcess } from '../support/process.ts';
+import { expectWithin } from '../support/slowness.ts';
 import { createTemplate, template_database } from '../support/template.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -50,7 +51,7 @@ test(
       const killed = performance.now();
       await server.end('SIGKILL');
       server = await startProcess({ ...environment, PORT: port });
-      expect(performance.now() - killed).toBeLessThan(ready_again_ms);
+      await expectWithin(ready_again_ms, performance.now() - killed);
     }
     await finish(traffic);
   },
@@ -94,7 +95,7 @@ test(
       process.kill(i % 2 === 0 ? await postmaster() : await backend(), 'SIGKILL');
       const killed = performance.now();
       await traffic.flowsAgain();
-      expect(performance.now() - killed).toBeLessThan(ready_again_ms);
+      await expectWithin(ready_again_ms, performance.now() - killed);
     }
     // A killed backend in the short form too
     process.kill(await backend(), 'SIGKILL');
@@ -122,7 +123,7 @@ test(
       await waitFor('the cable is cut', () => cable.cuts > before);
       const at = performance.now();
       await traffic.flowsAgain();
-      expect(performance.now() - at).toBeLessThan(ready_again_ms);
+      await expectWithin(ready_again_ms, performance.now() - at);
     }
     await finish(traffic);
   },

@@ -24,8 +24,8 @@ const context = {
 };
 const app = createApp(context, createModules(context), { schemaDifferences: async () => [] });
 const server = createHttpServer(app, {
-  headers_ms: 300,
-  request_ms: 600,
+  headers_ms: 600,
+  request_ms: 1_200,
   keep_alive_ms: 60_000,
   check_ms: 50,
 });

@@ -11,11 +11,12 @@ import { startServer } from '../support/server.ts';
 const server = await startServer();
 const logger = createLogger('silent');
 const payload = z.strictObject({});
-const hourly = job({
-  name: 'test.hourly',
+// So rarely that its time does not come while a test looks.
+const yearly = job({
+  name: 'test.yearly',
   description: 'for a test',
   payload,
-  schedule: { of: 'platform', cron: '0 * * * *', time_zone: 'UTC' },
+  schedule: { of: 'platform', cron: '0 0 1 1 *', time_zone: 'UTC' },
   run: () => Promise.resolve(),
 });
 const daily = job({
@@ -51,33 +52,33 @@ const schedules = (name: string) =>
 const clearQueue = () => asSuperuser(z.unknown(), 'delete from graphile_worker._private_jobs');
 
 test('a schedule of the platform is due at once, then when the clock says so, and what was missed comes once', async () => {
-  await openPlatformSchedules(database, [hourly, daily]);
-  await openPlatformSchedules(database, [hourly, daily]);
+  await openPlatformSchedules(database, [yearly, daily]);
+  await openPlatformSchedules(database, [yearly, daily]);
   await Promise.all([
-    queueDue(database, logger, [hourly]),
-    queueDue(database, logger, [hourly]),
-    queueDue(database, logger, [hourly]),
+    queueDue(database, logger, [yearly]),
+    queueDue(database, logger, [yearly]),
+    queueDue(database, logger, [yearly]),
   ]);
-  expect(await queued('test.hourly')).toBe(1);
-  expect(await schedules('test.hourly')).toMatchObject([{ is_ahead: true, is_told: true }]);
+  expect(await queued('test.yearly')).toBe(1);
+  expect(await schedules('test.yearly')).toMatchObject([{ is_ahead: true, is_told: true }]);
   expect(await schedules('test.daily')).toEqual([]);
   await clearQueue();
-  await queueDue(database, logger, [hourly]);
-  expect(await queued('test.hourly')).toBe(0);
+  await queueDue(database, logger, [yearly]);
+  expect(await queued('test.yearly')).toBe(0);
 
   await asSuperuser(z.unknown(), "update jobs.schedule set next_at = now() - interval '3 days'");
-  await queueDue(database, logger, [hourly]);
-  await queueDue(database, logger, [hourly]);
-  expect(await queued('test.hourly')).toBe(1);
-  expect(await schedules('test.hourly')).toMatchObject([{ is_ahead: true }]);
+  await queueDue(database, logger, [yearly]);
+  await queueDue(database, logger, [yearly]);
+  expect(await queued('test.yearly')).toBe(1);
+  expect(await schedules('test.yearly')).toMatchObject([{ is_ahead: true }]);
   await clearQueue();
 });
 
 test('each tenant gets the schedules of tenants, and the job of each is its own', async () => {
   const [one, other] = [await aTenant(), await aTenant()];
   const list = () => Promise.resolve([one.id, other.id]);
-  await openTenantSchedules(database, [hourly, daily], list);
-  await openTenantSchedules(database, [hourly, daily], list);
+  await openTenantSchedules(database, [yearly, daily], list);
+  await openTenantSchedules(database, [yearly, daily], list);
   expect((await schedules('test.daily')).map(({ tenant_id }) => tenant_id)).toEqual(
     [one.id, other.id].sort(),
   );
@@ -100,32 +101,32 @@ test('each tenant gets the schedules of tenants, and the job of each is its own'
 
 test('a schedule that cannot be computed is put off, and keeps no other from coming', async () => {
   const tenant = await aTenant();
-  await openPlatformSchedules(database, [hourly]);
+  await openPlatformSchedules(database, [yearly]);
   await openTenantSchedules(database, [daily], () => Promise.resolve([tenant.id]));
   const setZone = (time_zone: string) =>
     asSuperuser(
       z.unknown(),
-      "update jobs.schedule set time_zone = $1, next_at = now() - interval '1 minute', last_at = null where job = 'test.hourly'",
+      "update jobs.schedule set time_zone = $1, next_at = now() - interval '1 minute', last_at = null where job = 'test.yearly'",
       [time_zone],
     );
   await setZone('Mars/Olympus');
   await asSuperuser(z.unknown(), 'update jobs.schedule set next_at = now() where tenant_id = $1', [
     tenant.id,
   ]);
-  await queueDue(database, logger, [hourly, daily]);
-  expect([await queued('test.hourly'), await queued('test.daily')]).toEqual([0, 1]);
-  expect(await schedules('test.hourly')).toMatchObject([{ is_ahead: true, is_told: false }]);
+  await queueDue(database, logger, [yearly, daily]);
+  expect([await queued('test.yearly'), await queued('test.daily')]).toEqual([0, 1]);
+  expect(await schedules('test.yearly')).toMatchObject([{ is_ahead: true, is_told: false }]);
   await setZone('UTC');
-  await queueDue(database, logger, [hourly, daily]);
-  expect(await queued('test.hourly')).toBe(1);
+  await queueDue(database, logger, [yearly, daily]);
+  expect(await queued('test.yearly')).toBe(1);
   await clearQueue();
 });
 
 test('a schedule of a job that another version knows is left alone', async () => {
-  await openPlatformSchedules(database, [hourly]);
+  await openPlatformSchedules(database, [yearly]);
   await asSuperuser(z.unknown(), 'update jobs.schedule set next_at = now()');
   await queueDue(database, logger, []);
-  expect(await queued('test.hourly')).toBe(0);
+  expect(await queued('test.yearly')).toBe(0);
 });
 
 test('a tenant sets when its tickets are cleared away, and the log says so', async () => {

@@ -106,7 +106,7 @@ afterAll(async () => {
 /** A backend outlives its client by a moment. */
 async function waitForNone(text: string): Promise<string[]> {
   let found: string[] = [];
-  const deadline = performance.now() + 3_000;
+  const deadline = performance.now() + 10_000;
   await waitFor('every connection is closed', async () => {
     found = await leaks(text);
     return found.length === 0 || performance.now() > deadline;

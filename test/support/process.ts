@@ -22,10 +22,7 @@ export interface TestProcess {
 }
 
 /** Ready when /readyz says so. `environment` goes over that of every test server; an empty string unsets. Ends with the file. */
-export async function startProcess(
-  environment: Record<string, string> = {},
-  options: { timeout_ms?: number } = {},
-): Promise<TestProcess> {
+export async function startProcess(environment: Record<string, string> = {}): Promise<TestProcess> {
   const data_directory = await mkdtemp(join(tmpdir(), 'lattice-process-'));
   const port = environment.PORT ?? String(await freePort());
   const url = `http://127.0.0.1:${port}`;
@@ -66,7 +63,7 @@ export async function startProcess(
         () => false,
       );
     },
-    { timeout_ms: options.timeout_ms ?? 20_000, interval_ms: 50 },
+    { timeout_ms: 60_000, interval_ms: 50 },
   ).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${written.join('')}`);
   });

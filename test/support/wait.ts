@@ -2,6 +2,8 @@
 
 const shortest_ms = 10;
 const longest_ms = 50;
+/** Long enough for a machine that has much else to do: only what never comes takes so long. */
+const usual_timeout_ms = 30_000;
 
 /**
  * Polls until `condition` answers something other than false, null or undefined, and answers that. Where no interval is given, the longer
@@ -12,7 +14,7 @@ export async function waitFor<Value>(
   condition: () => Promise<Value> | Value,
   options: { timeout_ms?: number; interval_ms?: number } = {},
 ): Promise<Exclude<Value, false | null | undefined>> {
-  const { timeout_ms = 10_000, interval_ms } = options;
+  const { timeout_ms = usual_timeout_ms, interval_ms } = options;
   const began = performance.now();
   for (;;) {
     const value = await condition();

@@ -104,7 +104,7 @@ describe('the plain balance', () => {
       credit: 'cash',
       amount: '30',
       status: 'pending',
-      expires_in_seconds: 1,
+      expires_in_seconds: 3,
     });
     expect((await balance(api, 'alice')).pending.out).toBe('30');
     await waitFor('the hold has expired', async () => (await balance(api, 'alice')).pending.out === '0');

@@ -157,7 +157,7 @@ test('a hold that expires gives back what it held, with or without an event', as
   await pay(alice.id, '100');
   const stream = await open(tenant, '?accounts=customers:alice');
   await stream.count(1);
-  const hold = { debit: alice.id, credit: cash.id, amount: '40', status: 'pending', expires_in_seconds: 1 };
+  const hold = { debit: alice.id, credit: cash.id, amount: '40', status: 'pending', expires_in_seconds: 3 };
   await aTransaction(api, hold);
   await waitFor('it is held', () => availables(stream)?.['customers:alice'] === '60');
   await waitFor('it is given back', () => availables(stream)?.['customers:alice'] === '100');

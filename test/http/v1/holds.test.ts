@@ -144,7 +144,7 @@ describe('a hold', () => {
 
   test('ends by itself at its instant, for readers and writers alike', async () => {
     const { api } = await books();
-    const { id } = await hold(api, '900', { expires_in_seconds: 1 });
+    const { id } = await hold(api, '900', { expires_in_seconds: 3 });
     expect((await api.post('/v1/transactions', { entries: entries('200') })).body).toMatchObject({
       code: 'insufficient_funds',
     });

@@ -179,7 +179,7 @@ test('a hold that is asked to expire before its end, by a clock that is put back
   const tenant = await aBook();
   const poster = newPoster();
   await pay(poster, tenant, 50);
-  const held = await pay(poster, tenant, -10, { status: 'pending', expires_in_seconds: 2 });
+  const held = await pay(poster, tenant, -10, { status: 'pending', expires_in_seconds: 3 });
   if (held.state !== 'answered') throw held.problem;
   const target_id = decodeId('transaction', JSON.parse(held.body).id, '#/id');
   const key_hash = newUuid();

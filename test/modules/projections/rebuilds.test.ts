@@ -109,7 +109,7 @@ test('a process that is killed while it rebuilds is followed by one that goes on
   const posting = postAndRead(server.client(tenant.api_key));
   const gate = await shutGate();
   await rebuildBalances(platform, tenant);
-  const first = await startProcess({}, { timeout_ms: 60_000 });
+  const first = await startProcess();
   await waitFor('its second slice is applied but for its end', gate.isReached, { timeout_ms: 60_000 });
   const { rebuild: reached } = await balancesOf(platform, tenant);
   expect(reached?.position).toBeGreaterThan(0);
@@ -118,7 +118,7 @@ test('a process that is killed while it rebuilds is followed by one that goes on
   const { rebuild: left } = await balancesOf(platform, tenant);
   expect(left).toMatchObject({ status: 'running', position: reached?.position });
 
-  const second = await startProcess({}, { timeout_ms: 60_000 });
+  const second = await startProcess();
   expect(await rebuilt(platform, tenant)).toMatchObject({
     version: 2,
     rebuild: { number: 1, version: 2, status: 'swapped' },

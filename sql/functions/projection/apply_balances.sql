@@ -2,7 +2,8 @@
 -- (`balances`, or one that builds another version) there in the same transaction. One call is one statement, one transaction.
 --
 -- Answers what log.begin_slice says, and the position reached.
--- Groups by hash: the plan fits any slice, and for a large one its sort would go through files.
+-- Groups by hash: the plan fits any slice, and for a large one its sort would go through files. Then writes account by account in the order of
+-- their ids, which is that of the index and mostly that of the rows: neighbours find the same pages at hand.
 -- Any slicing comes to the same rows: a checkpoint or a block ends at the position at which its account's count passes a multiple.
 --
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
@@ -43,7 +44,7 @@ begin
   v_start_at := v_slice.after_at;
   v_end_at := v_slice.up_to_at;
 
-  with delta as materialized (
+  with grouped as materialized (
     select
       entry.account_id,
       coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit'), 0) as posted_debits,
@@ -57,6 +58,10 @@ begin
     where entry.tenant_id = p_tenant_id and entry.position > v_start and entry.position <= apply_balances.position
       and entry.recorded_at >= v_start_at and entry.recorded_at <= v_end_at
     group by entry.account_id
+  ),
+  delta as materialized (
+    -- apart from the grouping, whose order an index could give only by reading all history
+    select * from grouped order by grouped.account_id
   ),
   updated as (
     update projection.balances_v balances

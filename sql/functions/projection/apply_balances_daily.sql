@@ -1,7 +1,8 @@
 -- Carries balances by day forward by at most p_limit positions: what entries bring to an account, by the day on which they take effect and
 -- the day on which they were recorded. One call is one transaction; answers what log.begin_slice says, and the position reached.
 -- An entry that expires counts from the day on which it takes effect (or expires, if that is earlier) and is taken back when it expires.
--- Groups by hash: the plan fits any slice, and for a large one its sort would go through files.
+-- Groups by hash: the plan fits any slice, and for a large one its sort would go through files. Then writes in the order of the accounts' ids,
+-- which is that of the index and mostly that of the rows.
 --
 -- Locks: the consumer's row, until commit.
 create or replace function projection.apply_balances_daily(
@@ -58,6 +59,7 @@ begin
       p_tenant_id, v_slice.version, brought.account_id, brought.effective_on, brought.recorded_on,
       brought.posted_debits, brought.posted_credits, brought.pending_debits, brought.pending_credits
     from brought
+    order by brought.account_id
     on conflict on constraint balances_daily_v_pkey do update
     set
       posted_debits = days.posted_debits + excluded.posted_debits,

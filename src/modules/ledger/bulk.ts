@@ -67,8 +67,8 @@ async function postAtomic(poster: Poster, bulk: BulkRequest, items: Item[]): Pro
     return { status: bulk.dry_run ? 200 : 201, body: resultsText(outcomes.map(outcomeResult)) };
 
   const problem = atIndex(problemOf(outcome), refused);
-  // A missing target or a key of another request may be different next time.
-  if (bulk.dry_run || problem.status === 404 || problem.code === 'idempotency_key_reused') throw problem;
+  // A missing target may be there next time.
+  if (bulk.dry_run || problem.status === 404) throw problem;
   const body = JSON.stringify(problemDocument(problem, bulk.instance, bulk.principal.request_id));
   const kept = await poster.submit(
     tenant_id,

@@ -153,8 +153,12 @@ describe('atomic', () => {
     });
     expect(outcomes(third.as(ResultsSchema))).toEqual([201, 201]);
     expect(await posted(api)).toBe('41');
-    const other = await api.post(path, { atomic: true, transactions: [capture('41', 'b')] });
+    const body = { atomic: true, transactions: [capture('41', 'b')] };
+    const other = await api.post(path, body, { key: 'other' });
     expect(other.body).toMatchObject({ status: 422, code: 'idempotency_key_reused', index: 0 });
+    const again = await api.post(path, body, { key: 'other' });
+    expect(again.text).toBe(other.text);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
   });
 
   test("an item that has the request's own key is refused before anything is done", async () => {

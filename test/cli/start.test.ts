@@ -78,7 +78,7 @@ test('a first start makes a demo tenant with a month of money; the next one is r
 test('--json tells the same for programs', async () => {
   const directory = await aMigratedDirectory();
   const started = spawnLattice(['start', '--no-demo', '--json'], { LATTICE_DATA_DIR: directory });
-  await waitFor('it is ready', () => started.output().includes('"ready"'), { timeout_ms: 30_000 });
+  await waitFor('it is ready', () => started.output().includes('"ready"'));
   started.signal('SIGINT');
   const { status, stdout, stderr } = await started.ended;
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });

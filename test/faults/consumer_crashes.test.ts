@@ -124,7 +124,7 @@ test(
       const missed = await post();
       process = await startProcess({ PORT: port });
       const ready_ms = performance.now();
-      await reader.reached(missed.position, 10_000);
+      await reader.reached(missed.position);
       expect(reader.connections).toBe(before + 1);
       await expectWithin(delivery_ms, (reader.first_heard_ms ?? 0) - ready_ms);
     }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import pg from 'pg';
-import { afterAll, expect, inject, test } from 'vitest';
+import { afterAll, expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { Database } from '../../src/db.ts';
 import { freePort } from '../../src/embedded/postmaster.ts';
@@ -144,7 +144,10 @@ async function aPlace() {
     const tenant = await aTenant({}, database);
     const api = server.client(tenant.api_key);
     for (const account of traffic_accounts) await api.post('/v1/accounts', account);
-    return { tenant, traffic: new Traffic(server.url, tenant.api_key, clients) };
+    const traffic = new Traffic(server.url, tenant.api_key, clients);
+    // Also of a test that fails.
+    onTestFinished(() => traffic.stop());
+    return { tenant, traffic };
   };
   return { cable, environment, open };
 }

@@ -205,7 +205,7 @@ test(
     }
     await stopPosting();
     const head = await headOf(tenant);
-    await reader.reached(head, 30_000);
+    await reader.reached(head);
     reader.close();
     expect([reader.problems, reader.events, reader.connections]).toEqual([[], head, 1]);
   },

@@ -68,7 +68,7 @@ test('posting does not notice that the queue of NOTIFY is full, and streams hear
   const post = () => aTransaction(api, { debit: debit.id, credit: credit.id });
   const readers = [one, other].map(({ url }) => new LogReader({ url: () => url, api_key: tenant.api_key }));
   const first = await post();
-  for (const reader of readers) await reader.reached(first.position, 10_000);
+  for (const reader of readers) await reader.reached(first.position);
 
   await sleeper.query('listen filler');
   await sleeper.query('begin');
@@ -76,12 +76,12 @@ test('posting does not notice that the queue of NOTIFY is full, and streams hear
   await fillQueue();
   let last = first;
   for (let round = 0; round < 20; round += 1) last = await post();
-  for (const reader of readers) await reader.reached(last.position, 10_000);
+  for (const reader of readers) await reader.reached(last.position);
   await waitFor('messages have failed', async () => {
     last = await post();
     return (await failedMessages(one)) > 0;
   });
-  for (const reader of readers) await reader.reached(last.position, 10_000);
+  for (const reader of readers) await reader.reached(last.position);
 
   await sleeper.query('rollback');
   const failed = await failedMessages(one);
@@ -90,7 +90,7 @@ test('posting does not notice that the queue of NOTIFY is full, and streams hear
     last = await post();
     return /lattice_wake_messages_total\{outcome="sent"\} [1-9]/.test(text);
   });
-  for (const reader of readers) await reader.reached(last.position, 10_000);
+  for (const reader of readers) await reader.reached(last.position);
   expect(await failedMessages(one)).toBeLessThanOrEqual(failed + 1);
   for (const reader of readers) reader.close();
   expect(readers.map(({ problems, connections }) => ({ problems, connections }))).toEqual([

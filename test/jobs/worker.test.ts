@@ -116,7 +116,7 @@ test('a job that fails is tried again, and one with a payload that is not its ow
   const tenant = await aTenant();
   aWorker([kind], registry);
   await add(tenant, kind, 7);
-  await waitFor('it has been tried twice', () => seen.length === 2, { timeout_ms: 15_000 });
+  await waitFor('it has been tried twice', () => seen.length === 2);
   await database.transaction(tenant.actor, (tx) => addJob(tx, kind, { number: 'seven' }));
   await waitFor('it is refused', async () =>
     /lattice_jobs_total\{job="[^"]+",outcome="failed"\} 2/.test(await registry.metrics()),
@@ -163,7 +163,7 @@ test('stopping tells a job that takes long, which is run again elsewhere', async
   await waitFor('it runs', () => runs === 1);
   await worker.stop();
   aWorker([kind]);
-  await waitFor('it has run again', async () => (await queued(kind)) === 0, { timeout_ms: 20_000 });
+  await waitFor('it has run again', async () => (await queued(kind)) === 0);
   expect(runs).toBe(2);
 });
 

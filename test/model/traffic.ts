@@ -34,9 +34,9 @@ export class Traffic {
   }
 
   /** Waits until so many more are acknowledged. */
-  async flows(more: number, timeout_ms = 20_000): Promise<void> {
+  async flows(more: number): Promise<void> {
     const enough = this.acknowledged + more;
-    await waitFor(`${more} more are acknowledged`, () => this.acknowledged >= enough, { timeout_ms });
+    await waitFor(`${more} more are acknowledged`, () => this.acknowledged >= enough);
   }
 
   /** Waits until something is acknowledged that was not under way before. */
@@ -115,7 +115,6 @@ export class Traffic {
     this.#recovering ??= waitFor(
       'the server is ready',
       async () => this.#stopping || (await this.#isReady()),
-      { timeout_ms: 30_000 },
     ).finally(() => {
       this.#recovering = null;
     });

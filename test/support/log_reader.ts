@@ -51,7 +51,7 @@ export class LogReader {
     this.#connect();
   }
 
-  async reached(position: number, timeout_ms: number): Promise<void> {
+  async reached(position: number, timeout_ms = 30_000): Promise<void> {
     await waitFor(
       `the reader has come to ${position}`,
       () => {

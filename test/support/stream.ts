@@ -63,14 +63,14 @@ export class TestStream {
   }
 
   /** Waits until so many events have come. */
-  async count(count: number, timeout_ms = 10_000): Promise<Message[]> {
-    await waitFor(`${count} events have come`, () => this.events.length >= count, { timeout_ms });
+  async count(count: number): Promise<Message[]> {
+    await waitFor(`${count} events have come`, () => this.events.length >= count);
     return this.events;
   }
 
   /** Waits until the stream has caught up. */
-  async live(timeout_ms = 10_000): Promise<void> {
-    await waitFor('the stream is live', () => this.is_live, { timeout_ms });
+  async live(): Promise<void> {
+    await waitFor('the stream is live', () => this.is_live);
   }
 
   /** Whether a stream of events has caught up, or a stream of a state has sent the first. */
@@ -82,10 +82,8 @@ export class TestStream {
   }
 
   /** Waits until everything up to a position has been seen or passed over. */
-  async reached(position: number, timeout_ms = 10_000): Promise<void> {
-    await waitFor(`the stream has come to ${position}`, () => Number(this.last_event_id) >= position, {
-      timeout_ms,
-    });
+  async reached(position: number): Promise<void> {
+    await waitFor(`the stream has come to ${position}`, () => Number(this.last_event_id) >= position);
   }
 
   async close(): Promise<void> {

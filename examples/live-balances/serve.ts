@@ -103,6 +103,6 @@ if (import.meta.main) {
     api_key: values.key ?? demo.api_key,
   });
   dashboard.listen(Number(values.port), '127.0.0.1', () => {
-    console.log(`http://127.0.0.1:${values.port}/?prefix=`);
+    console.log(`http://127.0.0.1:${values.port}/`);
   });
 }

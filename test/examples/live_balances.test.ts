@@ -37,7 +37,7 @@ async function aBusyTenant(api_of: (tenant: TestTenant) => Client) {
 }
 
 /** The dashboard's page in a window of its own. */
-async function openPage(url: string, api_key: string): Promise<Page> {
+async function openPage(url: string, api_key: string, query = '?prefix=customers:'): Promise<Page> {
   const dashboard = await createDashboard({ url, api_key });
   dashboard.listen(0, '127.0.0.1');
   await once(dashboard, 'listening');
@@ -49,7 +49,7 @@ async function openPage(url: string, api_key: string): Promise<Page> {
     dashboard.close();
   });
   const page = await context.newPage();
-  await page.goto(`http://127.0.0.1:${port}/?prefix=customers:`);
+  await page.goto(`http://127.0.0.1:${port}/${query}`);
   return page;
 }
 
@@ -111,6 +111,21 @@ test('between the snapshot and the stream nothing is missed or counted twice, wh
     expect(await shown(page)).toMatchObject({ connection: 'live', ...last });
   }
 }, 60_000);
+
+test('without a prefix the page shows all accounts', async () => {
+  const { tenant, pay } = await aBusyTenant((each) => server.client(each.api_key));
+  for (const query of ['', '?prefix=']) {
+    const page = await openPage(server.url, tenant.api_key, query);
+    await becomes(page, 'live');
+    const before = await shown(page);
+    const [[currency = '', debits = '', credits = ''] = []] = before.rows;
+    expect([currency, debits]).toEqual(['EUR', credits]);
+    await pay('5');
+    await waitFor('the posting is there', async () => (await shown(page)).position > before.position);
+    const sum = String(BigInt(debits) + 5n);
+    expect((await shown(page)).rows).toEqual([['EUR', sum, sum]]);
+  }
+});
 
 test('a page goes on where it was when the server is killed and starts again', async () => {
   const port = String(await freePort());

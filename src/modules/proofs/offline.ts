@@ -67,7 +67,9 @@ function verifyBlock(block: Block, public_key: string, trusted: PublicKey[]): vo
 
 /** Issued text is what JSON.stringify makes of it, so that no byte can change without being noticed; a final line break may be there. */
 function parseIssued<Schema extends z.ZodType>(text: string, schema: Schema, name: string): z.output<Schema> {
-  const parsed = schema.safeParse(maybeJson(text));
+  const json = maybeJson(text);
+  if (json === undefined) throw new NotGenuine(`it is not a ${name}: it is not JSON`);
+  const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new NotGenuine(`it is not a ${name}: ${issue?.path.join('.')}: ${issue?.message}`);
@@ -84,7 +86,7 @@ function maybeJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not JSON, so nothing of ours: the schema refuses what is null.
-    return null;
+    // undefined is what no JSON can say
+    return undefined;
   }
 }

@@ -54,9 +54,8 @@ begin atomic
         select
           entry.account_id, entry.position, entry.recorded_at, entry.layer, entry.direction, entry.amount,
           entry.effective_at = entry.recorded_at and entry.expires_at is null as live,
-          (wanted.count_before + count(*) over (
-            partition by entry.account_id order by entry.position groups between unbounded preceding and 1 preceding
-          )) / p_every as number
+          -- its rank, less one, is how many entries the slice has before its position
+          (wanted.count_before + rank() over (partition by entry.account_id order by entry.position) - 1) / p_every as number
         from ledger.entry
         join unnest(p_account_ids, p_counts_before) as wanted(account_id, count_before) on wanted.account_id = entry.account_id
         where entry.tenant_id = p_tenant_id and entry.position > p_start and entry.position <= p_end

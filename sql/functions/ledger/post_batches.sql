@@ -62,6 +62,8 @@ declare
   v_tenant_id uuid;
   v_done text;
   v_now timestamptz;
+  v_since timestamptz;
+  v_until timestamptz;
   v_head record;
   v_grown integer[];
   v_checked record;
@@ -88,14 +90,18 @@ begin
   v_now := clock_timestamp();
   v_done := set_config('app.batch_tenant_ids', p_tenant_ids::text, true);
 
+  -- bounds for all of them, so that the partitions are chosen once and not for each
+  select min(known.at), date_trunc('month', greatest(max(known.at), v_now)) + interval '2 months'
+  into v_since, v_until
+  from unnest(p_head_ats) as known(at);
   select array_agg(known.number)
   into v_grown
-  from unnest(p_tenant_ids, p_head_positions, p_head_ats) with ordinality as known(tenant_id, position, at, number)
+  from unnest(p_tenant_ids, p_head_positions) with ordinality as known(tenant_id, position, number)
   where known.position is null or exists (
     select
     from log.event
     where event.tenant_id = known.tenant_id and event.position = known.position + 1
-      and event.recorded_at >= known.at and event.recorded_at < date_trunc('month', greatest(known.at, v_now)) + interval '2 months'
+      and event.recorded_at >= v_since and event.recorded_at < v_until
   );
 
   for v_tenant in 1 .. cardinality(p_tenant_ids) loop

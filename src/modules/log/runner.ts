@@ -331,6 +331,7 @@ export class ConsumerRunner {
 
   /** There may be a new tenant. */
   #listSoon(): void {
+    if (this.#stopped) return;
     this.#listing ??= setTimeout(() => {
       this.#listing = null;
       void this.#listTenants('last');

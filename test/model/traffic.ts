@@ -14,6 +14,8 @@ interface Sent {
 }
 
 const resent_max = 400;
+/** for a Postgres that recovers, on a machine and a disk that others use too */
+const recovery_ms = 60_000;
 const Identified = z.looseObject({ id: z.string() });
 
 export class Traffic {
@@ -36,7 +38,9 @@ export class Traffic {
   /** Waits until so many more are acknowledged. */
   async flows(more: number): Promise<void> {
     const enough = this.acknowledged + more;
-    await waitFor(`${more} more are acknowledged`, () => this.acknowledged >= enough);
+    await waitFor(`${more} more are acknowledged`, () => this.acknowledged >= enough, {
+      timeout_ms: recovery_ms,
+    });
   }
 
   /** Waits until something is acknowledged that was not under way before. */
@@ -115,6 +119,7 @@ export class Traffic {
     this.#recovering ??= waitFor(
       'the server is ready',
       async () => this.#stopping || (await this.#isReady()),
+      { timeout_ms: recovery_ms },
     ).finally(() => {
       this.#recovering = null;
     });

@@ -5,6 +5,7 @@
 -- which is that of the index and mostly that of the rows.
 --
 -- Locks: the consumer's row, until commit.
+-- Commits without waiting for the disk: what is lost of this, rows and position together, is applied again.
 create or replace function projection.apply_balances_daily(
   p_tenant_id uuid, p_consumer text, p_limit integer,
   out state text, out "position" bigint, out head_position bigint, out retry_ms integer
@@ -22,6 +23,7 @@ declare
   v_slice record;
   v_has_expiring boolean;
 begin
+  perform set_config('synchronous_commit', 'off', true);
   select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
   state := v_slice.state;
   position := v_slice.up_to_position;

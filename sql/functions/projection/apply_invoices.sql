@@ -4,6 +4,7 @@
 -- One call is one transaction; answers what log.begin_slice says, and the position reached. Data is parsed only where `invoice` occurs in it.
 --
 -- Locks: the consumer's row, until commit.
+-- Commits without waiting for the disk: what is lost of this, rows and position together, is applied again.
 create or replace function projection.apply_invoices(
   p_tenant_id uuid, p_consumer text, p_limit integer,
   out state text, out "position" bigint, out head_position bigint, out retry_ms integer
@@ -18,6 +19,7 @@ as $$
 declare
   v_slice record;
 begin
+  perform set_config('synchronous_commit', 'off', true);
   select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
   state := v_slice.state;
   position := v_slice.up_to_position;

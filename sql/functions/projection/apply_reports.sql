@@ -3,6 +3,7 @@
 -- Groups by hash: the plan fits any slice, and for a large one its sort would go through files.
 --
 -- Locks: the consumer's row, until commit.
+-- Commits without waiting for the disk: what is lost of this, rows and position together, is applied again.
 create or replace function projection.apply_reports(
   p_tenant_id uuid, p_consumer text, p_limit integer,
   out state text, out "position" bigint, out head_position bigint, out retry_ms integer
@@ -19,6 +20,7 @@ as $$
 declare
   v_slice record;
 begin
+  perform set_config('synchronous_commit', 'off', true);
   select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
   state := v_slice.state;
   position := v_slice.up_to_position;

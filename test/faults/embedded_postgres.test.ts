@@ -24,7 +24,6 @@ import {
   spawnLattice,
   startLattice,
 } from '../support/lattice.ts';
-import { expectWithin } from '../support/slowness.ts';
 import { waitFor } from '../support/wait.ts';
 
 const aMigratedDirectory = preparedDirectory();
@@ -71,7 +70,7 @@ test('a Lattice that is killed leaves Postgres running; the next one adopts it, 
   const began = performance.now();
   const second = await startLattice({ LATTICE_DATA_DIR: directory });
   expect(await readiness(second.url)).toBe(200);
-  await expectWithin(ready_again_ms, performance.now() - began);
+  expect(performance.now() - began).toBeLessThan(ready_again_ms);
   expect(second.output()).toContain(`adopted in ${directory}/postgres`);
   expect(runningPostgres(directory)).toBe(postgres);
   second.signal('SIGTERM');
@@ -88,7 +87,7 @@ test('a Postgres that is killed is started again, and the same process is ready 
   const began = performance.now();
   await waitFor('another Postgres runs', () => ![null, killed].includes(runningPostgres(directory)));
   await waitFor('it is ready again', async () => (await readiness(url)) === 200);
-  await expectWithin(ready_again_ms, performance.now() - began);
+  expect(performance.now() - began).toBeLessThan(ready_again_ms);
   expect(output()).toContain('PostgreSQL ended by itself and is started again');
   const me = await fetch(`${url}/v1/me`, { headers: { Authorization: `Bearer ${platformKey(directory)}` } });
   expect(me.status).toBe(200);
@@ -134,7 +133,7 @@ test('a backend that is killed takes all connections with it, and the process is
   process.kill(Number(backend), 'SIGKILL');
   const began = performance.now();
   await waitFor('it is ready again', async () => (await readiness(url)) === 200);
-  await expectWithin(ready_again_ms, performance.now() - began);
+  expect(performance.now() - began).toBeLessThan(ready_again_ms);
   expect(runningPostgres(directory)).toBe(postmaster);
 });
 
@@ -147,7 +146,7 @@ test('both killed at once: the next start recovers', async () => {
   await first.ended;
   const began = performance.now();
   const second = await startLattice({ LATTICE_DATA_DIR: directory });
-  await expectWithin(ready_again_ms, performance.now() - began);
+  expect(performance.now() - began).toBeLessThan(ready_again_ms);
   expect(platformKey(directory)).toBe(key);
   expect(second.output()).toContain('started in');
 });

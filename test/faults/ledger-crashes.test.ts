@@ -14,7 +14,6 @@ import { Traffic, traffic_accounts } from '../model/traffic.ts';
 import { startCluster } from '../support/cluster.ts';
 import { aTenant, type TestTenant } from '../support/factories.ts';
 import { startProcess, type TestProcess } from '../support/process.ts';
-import { expectWithin } from '../support/slowness.ts';
 import { createTemplate, template_database } from '../support/template.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -51,7 +50,7 @@ test(
       const killed = performance.now();
       await server.end('SIGKILL');
       server = await startProcess({ ...environment, PORT: port });
-      await expectWithin(ready_again_ms, performance.now() - killed);
+      expect(performance.now() - killed).toBeLessThan(ready_again_ms);
     }
     await finish(traffic);
   },
@@ -95,7 +94,7 @@ test(
       process.kill(i % 2 === 0 ? await postmaster() : await backend(), 'SIGKILL');
       const killed = performance.now();
       await traffic.flowsAgain();
-      await expectWithin(ready_again_ms, performance.now() - killed);
+      expect(performance.now() - killed).toBeLessThan(ready_again_ms);
     }
     // A killed backend in the short form too
     process.kill(await backend(), 'SIGKILL');
@@ -123,7 +122,7 @@ test(
       await waitFor('the cable is cut', () => cable.cuts > before);
       const at = performance.now();
       await traffic.flowsAgain();
-      await expectWithin(ready_again_ms, performance.now() - at);
+      expect(performance.now() - at).toBeLessThan(ready_again_ms);
     }
     await finish(traffic);
   },

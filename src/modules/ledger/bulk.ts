@@ -7,6 +7,7 @@ import { decodeId } from '../../id.ts';
 import type { Idempotency, Principal, Reply } from '../../route.ts';
 import type { Command, Order, Outcome } from './command.ts';
 import type { Poster } from './poster.ts';
+import { asAnswer, isSticky } from './steps.ts';
 import { type BulkItem, bulkItemSchema, max_bulk_items } from './transaction_schema.ts';
 import type { StoredAnswer, TransactionReader } from './transactions.ts';
 
@@ -82,7 +83,7 @@ async function postEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promi
   const tenant_id = bulk.principal.tenant_id;
   const commands = items.flatMap((item) => ('command' in item ? [item.command] : []));
   const outcomes = bulk.dry_run
-    ? await poster.evaluate(tenant_id, commands)
+    ? await evaluateEach(poster, tenant_id, commands)
     : await Promise.all(commands.map((command) => submitItem(poster, tenant_id, command)));
   let next = 0;
   const results = items.map((item) => {
@@ -97,6 +98,39 @@ async function postEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promi
     await poster.submit(tenant_id, mark, 'bulk');
   }
   return { status: 200, body: resultsText(results) };
+}
+
+/**
+ * What would become of items of which each succeeds or fails on its own. A follow-up is drafted on its target as the items before leave it if
+ * they succeed; where the ledger refuses one of them, all are judged again with that refusal in its place.
+ */
+async function evaluateEach(poster: Poster, tenant_id: string, commands: Command[]): Promise<Outcome[]> {
+  let judged_again = 0;
+  for (let judged = commands; ; ) {
+    const outcomes = await poster.evaluate(tenant_id, judged);
+    const at = misleadingRefusal(judged, outcomes);
+    const [command, outcome] = [judged[at], outcomes[at]];
+    if (command === undefined || outcome?.state !== 'rejected') return outcomes;
+    judged_again += commands.length;
+    if (judged_again > max_bulk_items) {
+      const detail =
+        'Too many items of this dry run follow up what items before them are refused; ask about fewer at once';
+      throw new Problem('bulk_too_large', detail);
+    }
+    judged = judged.with(at, asAnswer(command, outcome.problem));
+  }
+}
+
+/** The first item whose target was left otherwise than later items of the same target assume; -1 without one. */
+function misleadingRefusal(commands: Command[], outcomes: Outcome[]): number {
+  const last_of = new Map(
+    commands.flatMap(({ order }, index) => ('target_id' in order ? [[order.target_id, index] as const] : [])),
+  );
+  return commands.findIndex(({ order }, index) => {
+    const outcome = outcomes[index];
+    if (outcome?.state !== 'rejected' || !isSticky(outcome.problem) || !('target_id' in order)) return false;
+    return (last_of.get(order.target_id) ?? index) > index;
+  });
 }
 
 /** A missing target is part of the bulk request's answer, so it is stored too: the item is answered the same way for ever. */

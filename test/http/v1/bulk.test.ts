@@ -281,3 +281,59 @@ test('a dry run of a bulk request sees its items in order and writes nothing', a
   expect(outcomes(dry.as(ResultsSchema))).toEqual([201, 'insufficient_funds']);
   expect(await posted(api)).toBe('0');
 });
+
+describe('a dry run of items that follow up the same hold', () => {
+  const held = async (api: Client) => {
+    await api.post('/v1/transactions', { ...move('cash', 'alice', '1'), reference: 'taken' });
+    const hold = await api.post('/v1/transactions', {
+      ...move('cash', 'alice', '100'),
+      status: 'pending',
+    });
+    return hold.as(z.looseObject({ id: z.string() })).id;
+  };
+
+  test('answers what the request itself then does, when one of them is refused', async () => {
+    const api = await books();
+    const capture_of = await held(api);
+    const transactions = [
+      { capture_of, amount: '90', final: true, reference: 'taken' },
+      { capture_of, amount: '60' },
+      { capture_of, reference: 'taken' },
+      { capture_of, amount: '41' },
+      { void_of: capture_of },
+      { capture_of, amount: '1' },
+    ];
+    const expected = [
+      'reference_taken',
+      201,
+      'reference_taken',
+      'capture_exceeds_hold',
+      200,
+      'transaction_not_pending',
+    ];
+    const dry = await api.post(`${path}?dry_run=true`, { atomic: false, transactions });
+    expect(outcomes(dry.as(ResultsSchema))).toEqual(expected);
+    expect(await posted(api)).toBe('1');
+    // Items of one hold go to the ledger one after the other.
+    const real = [];
+    for (const item of transactions) {
+      const answer = await api.post(path, { atomic: false, transactions: [item] });
+      real.push(...outcomes(answer.as(ResultsSchema)));
+    }
+    expect(real).toEqual(expected);
+    expect(await posted(api)).toBe('61');
+  });
+
+  test('is refused when it would have to be judged again and again', async () => {
+    const api = await books();
+    const capture_of = await held(api);
+    const transactions = Array.from({ length: 110 }, () => ({ capture_of, amount: '1', reference: 'taken' }));
+    const dry = await api.post(`${path}?dry_run=true`, { atomic: false, transactions });
+    expect(dry.body).toMatchObject({ status: 413, code: 'bulk_too_large' });
+    const fewer = await api.post(`${path}?dry_run=true`, {
+      atomic: false,
+      transactions: transactions.slice(0, 10),
+    });
+    expect(new Set(outcomes(fewer.as(ResultsSchema)))).toEqual(new Set(['reference_taken']));
+  });
+});

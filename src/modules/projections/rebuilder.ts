@@ -22,8 +22,8 @@ import {
   sweepVersions,
 } from './rebuilds.ts';
 
-/** rebuilds at once when nobody posts: about the database's processors */
-const max_at_once = 2;
+/** rebuilds at once when nobody posts: one more than the database has processors at least, so that none is left idle when one ends */
+const max_at_once = 3;
 /** how often rebuilds are looked for that another process has left, and how many tenants in one statement */
 const look_interval_ms = 20_000;
 const tenants_per_look = 100;

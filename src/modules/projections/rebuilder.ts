@@ -22,7 +22,7 @@ import {
   sweepVersions,
 } from './rebuilds.ts';
 
-/** rebuilds at once when nobody posts: one more than the database has processors at least, so that none is left idle when one ends */
+/** rebuilds at once when nobody posts: one more than two processors need, so that neither idles behind the last */
 const max_at_once = 3;
 /** how often rebuilds are looked for that another process has left, and how many tenants in one statement */
 const look_interval_ms = 20_000;

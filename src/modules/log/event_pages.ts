@@ -14,8 +14,6 @@ const sql = queries(import.meta.url, 'event_page_list');
 const max_leases = 8;
 /** positions that one page looks at when few of them match */
 const scanned_positions = 20_000;
-/** of an account's events, read before their bytes are counted */
-const positions_at_once = 20;
 
 export interface EventPagesOptions {
   database: Database;
@@ -110,16 +108,9 @@ export class EventPages {
       const positions = await this.#accountPositions(tx, account, { after, row_limit });
       const looked_at = positions.filter((position) => position <= up_to).slice(0, row_limit);
       const types = filter.types === null ? null : [...filter.types];
-      const rows: EventRow[] = [];
-      for (let at = 0; at < looked_at.length; at += positions_at_once) {
-        const some = looked_at.slice(at, at + positions_at_once);
-        rows.push(...(await listEventsAt(tx, some, types)));
-        if (mayBeCut(rows, row_limit) && at + some.length < looked_at.length) {
-          return { frames: this.#frames(rows, filter, size), position: some.at(-1) ?? after };
-        }
-      }
-      const position = looked_at.length < row_limit ? up_to : (looked_at.at(-1) ?? up_to);
-      return { frames: this.#frames(rows, filter, size), position };
+      const { rows, position } = await listEventsAt(tx, looked_at, { types, max_bytes: page_bytes });
+      const end = looked_at.length < row_limit ? up_to : (looked_at.at(-1) ?? up_to);
+      return { frames: this.#frames(rows, filter, size), position: position ?? end };
     });
   }
 

@@ -6,13 +6,7 @@ from log.append_event(
 
 -- name: event_list
 select position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at
-from log.event
-where tenant_id = $tenant_id
-  and position > $after
-  and position <= $up_to
-  and ($types::text[] is null or type = any($types::text[]))
-order by position
-limit $row_limit;
+from log.list_events($tenant_id, $after, $up_to, null, $row_limit, $types, null, $max_bytes);
 
 -- name: event_list_at
 select position, id, type, subject_id, data, actor_id, request_id, occurred_at, recorded_at

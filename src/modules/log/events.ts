@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { queries, type Tx } from '../../db.ts';
 import type { EventKind } from '../../event.ts';
 import { encodeId, type IdKind, idSchema, newUuid } from '../../id.ts';
+import { mayBeFull } from './page_size.ts';
 
 const sql = queries(
   import.meta.url,
@@ -12,6 +13,9 @@ const sql = queries(
   'event_head',
   'event_position_list',
 );
+
+/** of events that are read by their positions, before their bytes are counted */
+const positions_at_once = 20;
 
 const PositionSchema = z.object({ position: z.number() });
 const AppendedSchema = z.object({ position: z.number(), recorded_at: z.string() });
@@ -104,17 +108,33 @@ export function renderEvent(row: EventRow, subject: IdKind | null): string {
   return `${head.slice(0, -1)},"data":${row.data}}`;
 }
 
-/** Events in order, at positions after `after` and up to `up_to`; `types` null means all. */
+/**
+ * Events in order, at positions after `after` and up to `up_to`; `types` null means all. None comes after the one at which their data have
+ * come to `max_bytes`.
+ */
 export async function listEvents(
   tx: Tx,
-  range: { after: number; up_to: number; types: string[] | null; row_limit: number },
+  range: { after: number; up_to: number; types: string[] | null; row_limit: number; max_bytes?: number },
 ): Promise<EventRow[]> {
-  return tx.many(sql.event_list, { tenant_id: tx.actor.tenant_id, ...range }, EventRowSchema);
+  const values = { tenant_id: tx.actor.tenant_id, max_bytes: null, ...range };
+  return tx.many(sql.event_list, values, EventRowSchema);
 }
 
-/** Events at these positions, in order. */
-export async function listEventsAt(tx: Tx, positions: number[], types: string[] | null): Promise<EventRow[]> {
-  return tx.many(sql.event_list_at, { tenant_id: tx.actor.tenant_id, positions, types }, EventRowSchema);
+/** Events at these positions, in order, until their data have come to `max_bytes`. `position` is the last that was looked at; null when all were. */
+export async function listEventsAt(
+  tx: Tx,
+  positions: number[],
+  { types, max_bytes }: { types: string[] | null; max_bytes: number },
+): Promise<{ rows: EventRow[]; position: number | null }> {
+  const { tenant_id } = tx.actor;
+  const rows: EventRow[] = [];
+  for (let at = 0; at < positions.length; at += positions_at_once) {
+    const some = positions.slice(at, at + positions_at_once);
+    rows.push(...(await tx.many(sql.event_list_at, { tenant_id, positions: some, types }, EventRowSchema)));
+    const is_last = at + some.length >= positions.length;
+    if (!is_last && mayBeFull(rows, max_bytes)) return { rows, position: some.at(-1) ?? null };
+  }
+  return { rows, position: null };
 }
 
 /** The positions of events about a thing, ascending. */

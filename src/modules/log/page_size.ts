@@ -28,8 +28,13 @@ export class PageSize {
 }
 
 /** Whether there may be more than these, of which at most `row_limit` were asked for. Never says no when Postgres has ended the page. */
-export function mayBeCut(rows: EventRow[], row_limit: number): boolean {
-  return rows.length === row_limit || max_unit_bytes * lengthOf(rows) >= page_bytes;
+export function mayBeCut(rows: EventRow[], row_limit: number, max_bytes = page_bytes): boolean {
+  return rows.length === row_limit || mayBeFull(rows, max_bytes);
+}
+
+/** Whether their data may have come to so many bytes. Never says no when they have. */
+export function mayBeFull(rows: EventRow[], max_bytes = page_bytes): boolean {
+  return max_unit_bytes * lengthOf(rows) >= max_bytes;
 }
 
 function lengthOf(rows: EventRow[]): number {

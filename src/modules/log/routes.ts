@@ -15,9 +15,12 @@ import {
   renderEvent,
   subjectKinds,
 } from './events.ts';
+import { mayBeCut } from './page_size.ts';
 
 /** positions that one page looks at when it filters by type, so that a rare type does not make a request long */
 const scanned_positions = 20_000;
+/** of the data of one page, but for its last event: an event has from half a kilobyte to a few hundred */
+const max_bytes = 4 * 1024 * 1024;
 
 /**
  * An account's uuid and the positions where its entries are: ascending, after a position, at most `row_limit`. `account` is an id or a code.
@@ -69,6 +72,7 @@ export function createRoutes(kinds: () => EventKind[], accountPositions: Account
       description: [
         'Everything that happened in the tenant, one dense sequence of positions in commit order.',
         'With `types` or `account` a page may hold fewer events than `limit`, or none, while `has_more` is true.',
+        'So may one of large events, which ends when they have come to some megabytes.',
       ].join(' '),
       tag: 'Events',
       permission: { action: 'read', subject: 'event' },
@@ -111,12 +115,11 @@ interface EventPage {
 async function readLog(tx: Tx, range: Range): Promise<EventPage> {
   const head = await headPosition(tx);
   const up_to = range.types === null ? head : Math.min(head, range.after + scanned_positions);
-  const found = await listEvents(tx, { ...range, up_to });
+  const found = await listEvents(tx, { ...range, up_to, max_bytes });
   const rows = found.slice(0, range.row_limit - 1);
-  const last = rows.at(-1);
-  if (found.length === range.row_limit && last !== undefined)
-    return { rows, after: last.position, has_more: true };
-  return { rows, after: Math.max(range.after, up_to), has_more: up_to < head };
+  const last = mayBeCut(found, range.row_limit, max_bytes) ? rows.at(-1) : undefined;
+  const after = last?.position ?? Math.max(range.after, up_to);
+  return { rows, after, has_more: after < head };
 }
 
 /** What was posted to the account, and what happened to the account itself. */
@@ -128,8 +131,9 @@ async function readAccount(
   const changed = await listSubjectPositions(tx, account_id, range);
   const positions = [...new Set([...posted, ...changed])].sort((a, b) => a - b).slice(0, range.row_limit);
   const looked_at = positions.slice(0, range.row_limit - 1);
-  const rows = await listEventsAt(tx, looked_at, range.types);
-  return { rows, after: looked_at.at(-1) ?? range.after, has_more: positions.length === range.row_limit };
+  const { rows, position } = await listEventsAt(tx, looked_at, { types: range.types, max_bytes });
+  const after = position ?? looked_at.at(-1) ?? range.after;
+  return { rows, after, has_more: position !== null || positions.length === range.row_limit };
 }
 
 /** Errors: `invalid_request`. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { newUuid } from '../../../src/id.ts';
+import { decodeId, newUuid } from '../../../src/id.ts';
+import type { Answer } from '../../support/client.ts';
 import { asSuperuser } from '../../support/database.ts';
 import { anAccount, aPlatformKey, aTenant, aTransaction } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
@@ -147,6 +148,36 @@ test('a rare type is looked for in steps, so that no page takes long', async () 
     has_more: false,
     after: first + 20_101,
   });
+});
+
+test.each([
+  ['the log', ''],
+  ['a type', '&types=log.consumer_resumed'],
+  ['an account', '&account=large:1'],
+])('a page of %s ends when large events have come to some megabytes', async (_of, filter) => {
+  const tenant = await aTenant();
+  const api = server.client(tenant.api_key);
+  const account = await anAccount(api, { code: 'large:1' });
+  const { after: first } = await read(api);
+  await asSuperuser(
+    z.unknown(),
+    `select max(appended.position)
+     from generate_series(1, 60) number, log.append_event(
+       $1, gen_random_uuid(), 'log.consumer_resumed', $2, json_build_object('consumer', repeat('x', 200000 + number)), $1, 'req', null
+     ) appended`,
+    [tenant.id, decodeId('account', account.id, '#')],
+  );
+  const seen: number[] = [];
+  const lengths: number[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const answer: Answer = await api.get(`/v1/events?limit=200&after=${first}${filter}${cursor}`);
+    const page = answer.as(PageSchema);
+    seen.push(...positions(page));
+    lengths.push(JSON.stringify(answer.body).length);
+    cursor = page.next_cursor === null ? null : `&cursor=${page.next_cursor}`;
+  }
+  expect(seen).toEqual(Array.from({ length: 60 }, (_, index) => first + 1 + index));
+  expect(Math.max(...lengths)).toBeLessThan(6_000_000);
 });
 
 test('an account’s events are its own and those of its entries', async () => {

@@ -76,11 +76,18 @@ async function shown(page: Page) {
   );
 }
 
+/** Cents as the page writes euros. */
+const euros = (cents: string) =>
+  cents
+    .padStart(3, '0')
+    .replace(/(\d\d)$/, '.$1')
+    .replace(/\B(?=(\d{3})+\.)/g, ',');
+
 async function recorded(api: Client) {
   const { data } = (await api.get('/v1/balances?code_prefix=customers:')).as(RollUpsSchema);
   return {
     position: data[0]?.position ?? 0,
-    rows: data.map(({ currency, posted }) => [currency, posted.debits, posted.credits]),
+    rows: data.map(({ currency, posted }) => [currency, euros(posted.debits), euros(posted.credits)]),
   };
 }
 
@@ -120,9 +127,9 @@ test('without a prefix the page shows all accounts', async () => {
     const before = await shown(page);
     const [[currency = '', debits = '', credits = ''] = []] = before.rows;
     expect([currency, debits]).toEqual(['EUR', credits]);
-    await pay('5');
+    await pay('123456700');
     await waitFor('the posting is there', async () => (await shown(page)).position > before.position);
-    const sum = String(BigInt(debits) + 5n);
+    const sum = euros(String(BigInt(debits.replace(/\D/g, '')) + 123_456_700n));
     expect((await shown(page)).rows).toEqual([['EUR', sum, sum]]);
   }
 });

@@ -52,13 +52,16 @@ function possibleOutcomes(api: ReferenceApi, exchange: Exchange): Outcome[] {
   const recorded = [recorded_at, from].map((arrived) => api.decide(command, recorded_at, arrived));
   if (recorded.some((outcome) => outcome.kind !== 'bulk' || outcome.status !== 200)) return recorded;
   const instants = [...new Set([...events.map((event) => parseInstant(event.recorded_at)), ...spans])];
-  return withMixtures(
-    [...recorded, ...instants.map((instant) => api.decide(command, instant, from))],
-    exchange,
+  const item_outcomes = instants.flatMap((instant) =>
+    [from, until].map((judged) => api.decide(command, instant, judged)),
   );
+  return withMixtures([...recorded, ...item_outcomes], exchange);
 }
 
-/** Items of a bulk request that is not atomic are posted each on its own, and so each at an instant of its own. */
+/**
+ * Items of a bulk request that is not atomic are posted each on its own, and so each at an instant of its own; so is it judged whether the
+ * expiry of one lies in the past, when its turn has come.
+ */
 function withMixtures(outcomes: Outcome[], exchange: Exchange): Outcome[] {
   const bulks = outcomes.flatMap((outcome) =>
     outcome.kind === 'bulk' && outcome.status === 200 ? [outcome] : [],

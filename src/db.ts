@@ -4,10 +4,11 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { z } from 'zod';
-import { Problem, type ProblemCode, problems } from './errors.ts';
 import { encodeId, newUuid } from './id.ts';
 import type { Logger } from './log.ts';
+import { Pipe } from './pipe.ts';
 import { Places } from './places.ts';
+import { translate } from './postgres_errors.ts';
 import { types } from './postgres_types.ts';
 
 /** Who acts, for which tenant, in which request. Every row that a transaction writes can be traced to these three. */
@@ -92,6 +93,8 @@ type AppendListener = (tenant_id: string, position: number, by: 'us' | 'others')
 /** A pool of connections as one database role, with the timeouts that keep one request from hurting the others. */
 export class Database {
   readonly pool: pg.Pool;
+  readonly #pipe_pool: pg.Pool;
+  readonly #pipe: Pipe;
   readonly connection_string: string;
   readonly #append_listeners = new Set<AppendListener>();
   /** A quarter of the pool is for reads that take long: the rest is left to those that do not. */
@@ -100,9 +103,8 @@ export class Database {
   constructor(options: DatabaseOptions) {
     this.connection_string = options.connection_string;
     this.#long_reads = new Places(Math.max(2, Math.floor(options.size / 4)), options.size);
-    this.pool = new pg.Pool({
+    const connection: pg.PoolConfig = {
       connectionString: options.connection_string,
-      max: options.size,
       application_name: options.application_name,
       connectionTimeoutMillis: 5_000,
       idleTimeoutMillis: 60_000,
@@ -112,14 +114,19 @@ export class Database {
       // Whatever a role was given to search first, built-in functions and operators are Postgres' own.
       options: '-c timezone=UTC -c datestyle=ISO -c search_path=pg_catalog',
       types,
-    });
-    // A connection can break between two statements of a transaction: the next one says so, and this only keeps the process alive.
-    this.pool.on('connect', (client) => client.on('error', () => {}));
-    // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-    this.pool.on('error', (error) => {
-      // The pool answers that it has ended while its last connections still say goodbye.
-      if (!this.pool.ending) options.logger.warn({ error: error.message }, 'idle connection lost');
-    });
+    };
+    this.pool = new pg.Pool({ ...connection, max: options.size });
+    this.#pipe_pool = new pg.Pool({ ...connection, max: 1, pipeline: true });
+    this.#pipe = new Pipe(this.#pipe_pool);
+    for (const pool of [this.pool, this.#pipe_pool]) {
+      // A connection can break between two statements of a transaction: the next one says so, and this only keeps the process alive.
+      pool.on('connect', (client) => client.on('error', () => {}));
+      // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+      pool.on('error', (error) => {
+        // The pool answers that it has ended while its last connections still say goodbye.
+        if (!pool.ending) options.logger.warn({ error: error.message }, 'idle connection lost');
+      });
+    }
   }
 
   /** One read-write transaction for this actor. Commits when `work` returns, rolls back when it throws. */
@@ -166,6 +173,16 @@ export class Database {
     }
   }
 
+  /** The same on a connection of its own, behind what was sent there before: it begins when that is done, without waiting for its answer. */
+  async callInOrder(query: Query, values: unknown[]): Promise<unknown[]> {
+    try {
+      const result = await this.#pipe.query({ name: query.name, text: query.text, values });
+      return result.rows;
+    } catch (error) {
+      throw translate(error);
+    }
+  }
+
   /** Calls `listener` after each commit that appended to a tenant's log. A hint: word of another process may be lost. */
   onAppend(listener: AppendListener): () => void {
     this.#append_listeners.add(listener);
@@ -178,7 +195,7 @@ export class Database {
   }
 
   async end(): Promise<void> {
-    await this.pool.end();
+    await Promise.all([this.pool.end(), this.#pipe_pool.end()]);
   }
 
   async #run<Result>(begin: string, actor: Actor, work: (tx: Tx) => Promise<Result>): Promise<Result> {
@@ -288,63 +305,4 @@ function prepared(query: Query, values: Record<string, unknown>): pg.QueryConfig
 function uuidText(uuid: string): string {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) throw new Error('not a uuid');
   return uuid;
-}
-
-const is_problem_code = (name: string): name is ProblemCode => Object.hasOwn(problems, name);
-
-/**
- * SQLSTATEs that say nothing about the request, so that the same one may succeed later. The statement was rolled back.
- * Serialization failure, deadlock; 53 resources, such as too many connections; lock not to be had in time; canceled, by a timeout too.
- */
-const passing = /^(40001|40P01|53|55P03|57014)/;
-/** Class 08 connection, 57P0x shutdown and crash, 25P03 and 25P04 ended by a timeout of the session */
-const disconnected = /^(08|57P0|25P0[34])/;
-
-/** A constraint named like a problem is that problem; what passes by itself is `unavailable`; all else stays what it was. */
-function translate(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof Problem) return error;
-  if (error instanceof pg.DatabaseError) {
-    if (error.constraint !== undefined && is_problem_code(error.constraint)) {
-      const { title, pointer } = problems[error.constraint];
-      const errors = pointer === undefined ? [] : [{ pointer, code: error.constraint, detail: title }];
-      const problem = new Problem(error.constraint, title, errors.length === 0 ? {} : { errors });
-      problem.cause = error;
-      return problem;
-    }
-    const { code } = error;
-    const passes = code !== undefined && (passing.test(code) || disconnected.test(code));
-    return passes ? unavailable(error) : error;
-  }
-  const code = 'code' in error ? String(error.code) : '';
-  const lost =
-    /^(ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code) || /connection|timeout exceeded|socket/i.test(error.message);
-  return lost ? unavailable(error) : error;
-}
-
-/** Whether a statement failed because it would have violated one of these constraints. */
-export function violates(error: unknown, constraints: string[]): boolean {
-  const cause = error instanceof Problem ? error.cause : error;
-  return (
-    cause instanceof pg.DatabaseError &&
-    cause.constraint !== undefined &&
-    constraints.includes(cause.constraint)
-  );
-}
-
-/** Whether a statement was given up because somebody else held a lock for too long. */
-export function waitedForLock(error: unknown): boolean {
-  const cause = error instanceof Problem ? error.cause : error;
-  return cause instanceof pg.DatabaseError && cause.code === '55P03';
-}
-
-function unavailable(cause: Error): Problem {
-  const problem = new Problem(
-    'unavailable',
-    'The database is not reachable or did not finish in time; retry with the same Idempotency-Key',
-    {
-      headers: { 'Retry-After': '1' },
-    },
-  );
-  problem.cause = cause;
-  return problem;
 }

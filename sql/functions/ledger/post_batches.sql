@@ -6,10 +6,10 @@
 -- One row per tenant, in order: the state, first_position, recorded_at and limited_balances of ledger.post_transactions. A state other
 -- than `posted` wrote nothing for that tenant, who is then posted alone. A unique violation rolls back all of them.
 --
--- p_head_positions and p_head_ats say where the caller knows a log to stand: after that event nothing had halted the tenant, no account
--- had changed beyond p_accounts_positions, and balances were what the caller remembers, who leaves out limits that they meet if it relies
--- on them. If that event is still the last, all of it still holds, and one look into the log stands for the others. Null when the
--- caller does not know.
+-- p_head_positions and p_head_ids name the event at which the caller knows a log to stand, or expects it to when the call before this one has
+-- posted; p_head_ats is when it, or one before it, was recorded. After that event nothing had halted the tenant, no account had changed
+-- beyond p_accounts_positions, and balances were what the caller remembers, who leaves out limits that they meet if it relies on
+-- them. If that event is the last, all of it holds, and one look into the log stands for the others. Null when the caller does not know.
 --
 -- Locks: each tenant's, until commit. The caller orders the tenants by id, so that two callers never wait for each other. Somebody who keeps
 -- a tenant's lock for long keeps all of them waiting, so it fails after a second (lock_not_available), and each is posted alone.
@@ -17,6 +17,7 @@ create or replace function ledger.post_batches(
   p_tenant_ids uuid[],
   p_accounts_positions bigint[],
   p_head_positions bigint[],
+  p_head_ids uuid[],
   p_head_ats timestamptz[],
   p_rely_on_balances boolean[],
   p_command_counts integer[],
@@ -66,6 +67,7 @@ declare
   v_until timestamptz;
   v_head record;
   v_grown integer[];
+  v_head_ats timestamptz[];
   v_checked record;
   v_position bigint;
   v_at timestamptz;
@@ -94,20 +96,24 @@ begin
   select min(known.at), date_trunc('month', greatest(max(known.at), v_now)) + interval '2 months'
   into v_since, v_until
   from unnest(p_head_ats) as known(at);
-  select array_agg(known.number)
-  into v_grown
-  from unnest(p_tenant_ids, p_head_positions) with ordinality as known(tenant_id, position, number)
-  where known.position is null or exists (
-    select
+  select
+    array_agg(known.number) filter (where known.position is null or newest.id is distinct from known.id),
+    array_agg(newest.recorded_at order by known.number)
+  into v_grown, v_head_ats
+  from unnest(p_tenant_ids, p_head_positions, p_head_ids) with ordinality as known(tenant_id, position, id, number)
+  left join lateral (
+    select event.id, event.recorded_at
     from log.event
-    where event.tenant_id = known.tenant_id and event.position = known.position + 1
+    where event.tenant_id = known.tenant_id and event.position >= known.position
       and event.recorded_at >= v_since and event.recorded_at < v_until
-  );
+    order by event.position desc
+    limit 1
+  ) newest on true;
 
   for v_tenant in 1 .. cardinality(p_tenant_ids) loop
     v_last_limited := v_limited + p_limited_counts[v_tenant];
     v_position := p_head_positions[v_tenant];
-    v_at := p_head_ats[v_tenant];
+    v_at := v_head_ats[v_tenant];
     v_state := 'posted';
     if v_tenant = any (v_grown) or v_limited < v_last_limited then
       v_tenant_id := p_tenant_ids[v_tenant];
@@ -119,11 +125,9 @@ begin
         v_state := 'halted';
       elsif v_head.accounts_position > p_accounts_positions[v_tenant] then
         v_state := 'accounts_stale';
-      elsif p_rely_on_balances[v_tenant] and exists (
-        select
-        from ledger.entry
-        where entry.tenant_id = v_tenant_id and entry.position > v_position and entry.recorded_at >= v_at
-      ) then
+      elsif p_rely_on_balances[v_tenant]
+        and ledger.moved_since(v_tenant_id, v_position, p_head_ids[v_tenant], p_head_ats[v_tenant])
+      then
         v_state := 'uncertain';
       end if;
       v_position := v_head.position;

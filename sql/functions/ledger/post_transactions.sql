@@ -15,8 +15,8 @@
 -- p_exact. The exact path decides command by command, then writes what it accepted with the same inserts.
 --
 -- Limits on the optimistic path: the accounts in p_limited_… are summed here, and their balances before the batch are answered
--- (null for one with holds). The caller may leave out accounts that have no holds, whose balance it knows as of p_balances_position (recorded
--- at p_balances_at) and has checked itself: that holds if no entry came after it.
+-- (null for one with holds). The caller may leave out accounts that have no holds, whose balance it knows as of an event (p_balances_position,
+-- p_balances_event_id; recorded at p_balances_at or later) and has checked itself: that holds if no entry came after it.
 --
 -- Answers `state`:
 --   posted          every command, at contiguous positions from first_position (commands without event take none)
@@ -33,6 +33,7 @@ create or replace function ledger.post_transactions(
   p_tenant_id uuid,
   p_accounts_position bigint,
   p_balances_position bigint,
+  p_balances_event_id uuid,
   p_balances_at timestamptz,
   p_exact boolean,
   p_atomic boolean,
@@ -128,12 +129,9 @@ begin
       state := 'uncertain';
       return;
     end if;
-    -- Other events than postings may have come after p_balances_position; they move no money.
-    if p_balances_position < v_head and exists (
-      select
-      from ledger.entry
-      where entry.tenant_id = p_tenant_id and entry.position > p_balances_position and entry.recorded_at >= p_balances_at
-    ) then
+    if p_balances_position is not null
+      and ledger.moved_since(p_tenant_id, p_balances_position, p_balances_event_id, p_balances_at)
+    then
       state := 'uncertain';
       return;
     end if;

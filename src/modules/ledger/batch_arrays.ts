@@ -61,6 +61,7 @@ export class TenantArrays {
   readonly tenant_ids = new ArrayLiteral('uuid[]');
   readonly accounts_positions = new ArrayLiteral('bigint[]');
   readonly head_positions = new ArrayLiteral('bigint[]');
+  readonly head_ids = new ArrayLiteral('uuid[]');
   readonly head_ats = new ArrayLiteral('timestamptz[]');
   readonly rely_on_balances = new ArrayLiteral('boolean[]');
   readonly command_counts = new ArrayLiteral('integer[]');
@@ -74,7 +75,7 @@ export class TenantArrays {
   }
 }
 
-/** The arguments of ledger.post_transactions after the first seven, in its order. */
+/** The arguments of ledger.post_transactions after the first eight, in its order. */
 export class BatchArrays {
   readonly key_hashes = new ArrayLiteral('uuid[]');
   readonly request_hashes = new ArrayLiteral('uuid[]');

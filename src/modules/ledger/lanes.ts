@@ -22,7 +22,14 @@ export interface TenantQueue {
   turn: Lane;
   /** commands waiting in both lanes */
   waiting: number;
-  in_flight: boolean;
+  /** plain batches in the database, or on their way there */
+  in_flight: number;
+  /** whether one of these may hold commands of a bulk request, which are seen in their order */
+  is_bulk_in_flight: boolean;
+  /** keys, references and targets of what was taken and is not answered yet */
+  claims: Set<string>;
+  /** whether a batch waits for those in flight, or is in the database, by itself: until it is answered nothing else is taken */
+  is_alone: boolean;
   in_turn: boolean;
 }
 
@@ -30,6 +37,7 @@ export interface TenantQueue {
 export interface TenantBatch {
   queue: TenantQueue;
   units: Unit[];
+  claims: string[];
 }
 
 export function newQueue(tenant_id: string): TenantQueue {
@@ -38,7 +46,10 @@ export function newQueue(tenant_id: string): TenantQueue {
     lanes: { single: [], bulk: [] },
     turn: 'single',
     waiting: 0,
-    in_flight: false,
+    in_flight: 0,
+    is_bulk_in_flight: false,
+    claims: new Set(),
+    is_alone: false,
     in_turn: false,
   };
 }
@@ -49,11 +60,14 @@ export function commandCount(units: Unit[]): number {
 
 /**
  * Up to a batch of units, the lanes taking turns, each in its order. An atomic group or a dry run goes alone. A second command with the
- * key, the reference or the target of one before it ends its lane's share, as it has to see what that one did.
+ * key, the reference or the target of one before it ends its lane's share, as it has to see what that one did. None, when they all have
+ * to see what is in flight.
  */
-export function takeBatch(queue: TenantQueue): Unit[] {
+export function takeBatch(queue: TenantQueue): TenantBatch {
   const units: Unit[] = [];
-  const seen = new Set<string>();
+  const claims: string[] = [];
+  if (queue.in_flight === 0) queue.is_bulk_in_flight = false;
+  queue.is_bulk_in_flight ||= queue.lanes.bulk.length > 0;
   const first = queue.turn;
   const second = first === 'single' ? 'bulk' : 'single';
   queue.turn = second;
@@ -69,15 +83,21 @@ export function takeBatch(queue: TenantQueue): Unit[] {
         return false;
       }
       if (units[0]?.atomic || units[0]?.dry_run) return false;
-      const claims = unit.commands.flatMap(claimsOf);
-      if (claims.some((claim) => seen.has(claim))) return false;
-      for (const claim of claims) seen.add(claim);
+      const its_claims = unit.commands.flatMap(claimsOf);
+      if (its_claims.some((claim) => queue.claims.has(claim))) return false;
+      for (const claim of its_claims) queue.claims.add(claim);
+      claims.push(...its_claims);
       lane.shift();
       units.push(unit);
       return true;
     });
   }
-  return units;
+  return { queue, units, claims };
+}
+
+/** What comes next sees what has become of these. */
+export function releaseClaims({ queue, claims }: TenantBatch): void {
+  for (const claim of claims) queue.claims.delete(claim);
 }
 
 function claimsOf({ origin, order }: Command): string[] {

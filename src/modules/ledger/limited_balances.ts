@@ -1,5 +1,6 @@
 // Balances of limited accounts that the process knows from its own postings, so that a limit costs no query on the usual path.
-// A balance is known as of a position; ledger.post_transactions accepts it only if no entry came after that position, under the lock.
+// A balance is known as of an event; ledger.post_transactions accepts it only if no entry came after that event, under the lock. So a batch
+// that was sent and not yet answered can be counted at once: if it is not posted, that event is not there, and nothing is accepted.
 // Accounts with holds are never known here: what they have available changes with time.
 import { isLimited, type ResolvedAccount } from './account_cache.ts';
 import type { Draft } from './draft.ts';
@@ -72,13 +73,28 @@ export function staysWithin({ account, out, in: inflow }: WorstEffect, balance: 
 }
 
 export interface Known {
-  /** of the tenant's last event that is counted */
+  /** of the last event that is counted, by which a call recognises that the log has not grown since; with `sent`, where it is expected */
   position: number;
+  /** uuid */
+  event_id: string;
+  /** of that event, or of one before it */
   recorded_at: string;
   /** no account had changed after this by then */
   accounts_position: number;
   /** account uuid → balance */
   balances: Map<string, bigint>;
+  /** drafts of batches that are counted although Postgres has yet to say that they are posted, in the order in which they were sent */
+  sent: Draft[][];
+}
+
+/** Where a batch was posted, and the balances before it that were found out with it. */
+export interface Posted {
+  position: number;
+  event_id: string;
+  recorded_at: string;
+  accounts_position: number;
+  found: Map<string, bigint>;
+  drafts: Draft[];
 }
 
 /** Balances, and tenants beside them: about 150 bytes each, so 15 MB. */
@@ -100,37 +116,65 @@ export class LimitedBalances {
     this.#tenants.delete(tenant_id);
   }
 
-  /** Counts a batch that was posted right after what is known; with a gap before it, what was known is forgotten. */
-  advance(
-    tenant_id: string,
-    batch: {
-      /** whether no entry lies between what is known and the batch */
-      is_next: boolean;
-      position: number;
-      recorded_at: string;
-      accounts_position: number;
-      /** balances before the batch, that were found out with it */
-      found: Map<string, bigint>;
-      posted: Draft[];
-    },
-  ): void {
-    const balances =
-      (batch.is_next ? this.#tenants.get(tenant_id)?.balances : undefined) ?? new Map<string, bigint>();
+  /** Counts a batch that is sent to be posted right after what is known, all of it or nothing. */
+  expect(tenant_id: string, batch: Pick<Posted, 'event_id' | 'accounts_position' | 'drafts'>): void {
+    this.#change(tenant_id, (known) => {
+      known.position += batch.drafts.length;
+      known.event_id = batch.event_id;
+      known.accounts_position = batch.accounts_position;
+      known.sent.push(batch.drafts);
+      countDrafts(known.balances, batch.drafts);
+    });
+  }
+
+  /** What was sent first has been posted, `shift` positions further on than expected: what came between is no money. */
+  confirm(tenant_id: string, posted: Posted, shift: number): void {
+    this.#change(tenant_id, (known) => {
+      known.sent.shift();
+      known.position += shift;
+      known.recorded_at = posted.recorded_at;
+      const found = new Map(posted.found);
+      for (const drafts of [posted.drafts, ...known.sent]) countDrafts(found, drafts);
+      for (const [account_id, balance] of found) known.balances.set(account_id, balance);
+    });
+  }
+
+  /** Begins anew with a batch that was posted. */
+  begin(tenant_id: string, posted: Posted): void {
     this.forget(tenant_id);
-    for (const [account_id, balance] of batch.found) balances.set(account_id, balance);
-    for (const draft of batch.posted) {
-      for (const { account, posted } of effectsOf(draft)) {
-        const balance = balances.get(account.id);
-        if (balance !== undefined) balances.set(account.id, balance + posted);
-      }
-      for (const { account, layer } of draft.entries) if (layer === 'pending') balances.delete(account.id);
-    }
-    const { position, recorded_at, accounts_position } = batch;
-    this.#tenants.set(tenant_id, { position, recorded_at, accounts_position, balances });
+    const { position, event_id, recorded_at, accounts_position, found, drafts } = posted;
+    const balances = new Map(found);
+    countDrafts(balances, drafts);
+    this.#tenants.set(tenant_id, { position, event_id, recorded_at, accounts_position, balances, sent: [] });
     this.#count += 1 + balances.size;
+    this.#makeRoom();
+  }
+
+  #change(tenant_id: string, change: (known: Known) => void): void {
+    const known = this.#tenants.get(tenant_id);
+    if (known === undefined) throw new Error('a batch follows nothing that is known');
+    this.forget(tenant_id);
+    change(known);
+    this.#tenants.set(tenant_id, known);
+    this.#count += 1 + known.balances.size;
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
     for (const oldest of this.#tenants.keys()) {
       if (this.#count <= max_kept) break;
       this.forget(oldest);
     }
+  }
+}
+
+/** Counts drafts into those balances that are there; an account with a hold has none. */
+function countDrafts(balances: Map<string, bigint>, drafts: Draft[]): void {
+  for (const draft of drafts) {
+    for (const { account, posted } of effectsOf(draft)) {
+      const balance = balances.get(account.id);
+      if (balance !== undefined) balances.set(account.id, balance + posted);
+    }
+    for (const { account, layer } of draft.entries) if (layer === 'pending') balances.delete(account.id);
   }
 }

@@ -1,12 +1,14 @@
 // The group commit. Commands of one tenant wait while the tenant's previous batch is in flight, then go to Postgres together, as one
 // statement that is one transaction; plain batches of several tenants share it. Each command succeeds or fails on its own; an atomic
-// group is a batch of its own. While one call is in the database, the process answers the one before and reads the next.
+// group is a batch of its own. While one call is in the database, the process answers the one before and reads the next; and when many wait
+// already, the next call is sent behind it, so that the database need not wait for us either.
 //
 // Per tenant there are two lanes that take turns within each batch, so that a bulk request does not make single ones wait. Between
 // tenants the turns go round. Queues are bounded: beyond them a command is refused with 503 before anything was done.
 import type { Registry } from 'prom-client';
-import { type Database, waitedForLock } from '../../db.ts';
+import type { Database } from '../../db.ts';
 import { Problem } from '../../errors.ts';
+import { waitedForLock } from '../../postgres_errors.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { Command, Outcome } from './command.ts';
 import {
@@ -14,20 +16,26 @@ import {
   commandCount,
   type Lane,
   newQueue,
+  releaseClaims,
   type TenantBatch,
   type TenantQueue,
   takeBatch,
   type Unit,
 } from './lanes.ts';
 import { LimitedBalances } from './limited_balances.ts';
-import { concludeBatch, lastPosition, preparedOutcome, refusedOutcomes, renderAnswer } from './outcomes.ts';
+import { renderAnswer } from './outcomes.ts';
 import { type OfferEvents, ownEvents } from './own_events.ts';
-import { type Batch, type BatchResult, postBatch, postBatches } from './posting_batch.ts';
+import { type PostingContext, postAlone } from './posting_alone.ts';
+import { type Batch, type BatchResult, postBatches } from './posting_batch.ts';
 import { PostingMetrics } from './posting_metrics.ts';
 import { batchCommand, prepareSteps, type Step } from './steps.ts';
 
 const max_waiting_per_tenant = 20_000;
 const max_waiting = 60_000;
+/** Calls of plain batches on their way at once: one that is worked on, and one behind it … */
+const max_calls = 2;
+/** … if so many commands wait: a call costs as much as some dozen of them, and fewer would rather come with others. */
+const min_commands_behind = 16;
 /** of batches that cannot share a call: follow-ups, atomic groups, dry runs; so that a large one of one tenant does not stop the others */
 const max_alone_in_flight = 3;
 /** so that one call stays short, however many tenants wait */
@@ -36,30 +44,30 @@ const max_tenants_per_call = 32;
 const learnt_per_batch = 32;
 
 export class Poster {
-  readonly #database: Database;
-  readonly #accounts: AccountCache;
+  readonly #context: PostingContext;
   readonly #offerEvents: OfferEvents;
-  readonly #balances = new LimitedBalances();
   readonly #queues = new Map<string, TenantQueue>();
-  /** tenants with something to do and nothing in flight, in turn */
+  /** tenants whose next batch may be taken, in turn */
   readonly #ready: TenantQueue[] = [];
-  readonly #metrics: PostingMetrics;
   readonly #idle_waiters: (() => void)[] = [];
-  /** whether the call of the plain batches is in the database */
-  #is_posting = false;
+  /** calls of plain batches in the database, or on their way there */
+  #calls = 0;
   /** calls whose commands are posted, and about to be answered */
   #answering = 0;
-  /** batches that are in the database each by itself, and those that wait for that */
-  #alone = 0;
+  /** tenants with a batch that is in the database by itself, and the batches that wait for that */
+  readonly #alone = new Set<TenantQueue>();
   readonly #alone_waiting: TenantBatch[] = [];
   #waiting = 0;
   #stopped = false;
 
   constructor(database: Database, accounts: AccountCache, metrics: Registry, offerEvents: OfferEvents) {
-    this.#database = database;
-    this.#accounts = accounts;
+    this.#context = {
+      database,
+      accounts,
+      balances: new LimitedBalances(),
+      metrics: new PostingMetrics(metrics, () => this.#waiting),
+    };
     this.#offerEvents = offerEvents;
-    this.#metrics = new PostingMetrics(metrics, () => this.#waiting);
   }
 
   /** One command. Resolves when its outcome is durable. Throws `overloaded`, or `unavailable` when the outcome is unknown. */
@@ -113,60 +121,95 @@ export class Poster {
 
   /** Puts a tenant in turn, and starts batches as long as there is room. */
   #offer(queue: TenantQueue): void {
-    if (queue.waiting === 0 && !queue.in_flight) this.#queues.delete(queue.tenant_id);
-    if (queue.waiting > 0 && !queue.in_flight && !queue.in_turn) {
+    if (queue.waiting === 0 && queue.in_flight === 0 && !queue.is_alone) this.#queues.delete(queue.tenant_id);
+    if (queue.waiting > 0 && !queue.in_turn && this.#mayFollow(queue)) {
       queue.in_turn = true;
       this.#ready.push(queue);
     }
     this.#startNext();
   }
 
+  /**
+   * Whether the tenant's next batch may be taken: behind one in flight only if it can be prepared on what is expected of that, and not if
+   * the order of the two matters.
+   */
+  #mayFollow(queue: TenantQueue): boolean {
+    if (queue.is_alone) return false;
+    if (queue.in_flight === 0) return true;
+    const is_ordered = queue.is_bulk_in_flight || queue.lanes.bulk.length > 0;
+    return !is_ordered && this.#context.balances.maybeKnown(queue.tenant_id) !== null;
+  }
+
   #startNext(): void {
-    while (this.#alone < max_alone_in_flight) {
-      const next = this.#alone_waiting.shift();
+    while (this.#alone.size < max_alone_in_flight) {
+      const index = this.#alone_waiting.findIndex(
+        ({ queue }) => queue.in_flight === 0 && !this.#alone.has(queue),
+      );
+      const [next] = index === -1 ? [] : this.#alone_waiting.splice(index, 1);
       if (next === undefined) break;
       void this.#runAlone(next);
     }
-    if (!this.#is_posting && this.#ready.length > 0) {
-      void this.#runTogether(this.#ready.splice(0, max_tenants_per_call).map((queue) => this.#take(queue)));
+    while (this.#mayCall()) {
+      const batches = this.#takeTogether();
+      if (batches.length > 0) void this.#runTogether(batches);
     }
     if (!this.#isIdle()) return;
     for (const resolve of this.#idle_waiters.splice(0)) resolve();
   }
 
+  #mayCall(): boolean {
+    if (this.#ready.length === 0 || this.#calls >= max_calls) return false;
+    if (this.#calls === 0) return true;
+    let waiting = 0;
+    for (const queue of this.#ready) {
+      waiting += queue.waiting;
+      if (waiting >= min_commands_behind) return true;
+    }
+    return false;
+  }
+
   #isIdle(): boolean {
-    const is_calling = this.#is_posting || this.#alone > 0 || this.#alone_waiting.length > 0;
+    const is_calling = this.#calls > 0 || this.#alone.size > 0 || this.#alone_waiting.length > 0;
     return this.#waiting === 0 && !is_calling && this.#answering === 0;
   }
 
-  /** The next batch of a tenant, which from now on is in flight. */
-  #take(queue: TenantQueue): TenantBatch {
-    const units = takeBatch(queue);
-    const count = commandCount(units);
-    queue.in_turn = false;
-    queue.in_flight = true;
-    queue.waiting -= count;
-    this.#waiting -= count;
-    this.#metrics.batch_size.observe(count);
-    return { queue, units };
+  /** The next batches of the tenants whose turn it is, which from now on are in flight. */
+  #takeTogether(): TenantBatch[] {
+    return this.#ready.splice(0, max_tenants_per_call).flatMap((queue) => {
+      queue.in_turn = false;
+      const taken = takeBatch(queue);
+      // All that waits has to see first what is in flight.
+      if (taken.units.length === 0) return [];
+      const count = commandCount(taken.units);
+      queue.in_flight += 1;
+      queue.waiting -= count;
+      this.#waiting -= count;
+      this.#context.metrics.batch_size.observe(count);
+      return [taken];
+    });
   }
 
-  /** The tenant's next batch may go; what has to go once more is in front of it. */
-  #release(queue: TenantQueue, again: Unit[]): void {
-    queue.lanes.single.unshift(...again);
-    queue.waiting += commandCount(again);
-    this.#waiting += commandCount(again);
-    queue.in_flight = false;
-    this.#offer(queue);
+  /** A batch is no longer in flight, and the tenant's next may go. */
+  #release(taken: TenantBatch): void {
+    taken.queue.in_flight -= 1;
+    releaseClaims(taken);
+    this.#offer(taken.queue);
+  }
+
+  /** The batch has to go alone, once those of its tenant that are in flight are done. */
+  #setAside(taken: TenantBatch): void {
+    taken.queue.in_flight -= 1;
+    taken.queue.is_alone = true;
+    this.#alone_waiting.push(taken);
   }
 
   async #runTogether(batches: TenantBatch[]): Promise<void> {
-    this.#is_posting = true;
+    this.#calls += 1;
     const answers: (() => void)[] = [];
     try {
-      this.#alone_waiting.push(...(await this.#postTogether(batches, answers)));
+      await this.#postTogether(batches, answers);
     } finally {
-      this.#is_posting = false;
+      this.#calls -= 1;
       this.#answering += 1;
       this.#startNext();
       // Only then, so that the next call is on its way while clients are answered: their answers would otherwise go before it.
@@ -178,46 +221,57 @@ export class Poster {
     }
   }
 
-  async #runAlone({ queue, units }: TenantBatch): Promise<void> {
-    this.#alone += 1;
+  async #runAlone(taken: TenantBatch): Promise<void> {
+    const { queue, units } = taken;
+    this.#alone.add(queue);
+    let again: Unit[] = [];
     try {
-      this.#release(queue, await this.#postSafely(queue.tenant_id, units));
+      again = await postAlone(this.#context, queue.tenant_id, units);
     } finally {
-      this.#alone -= 1;
-      this.#startNext();
+      this.#alone.delete(queue);
+      // What has to go once more is in front of what waits.
+      queue.lanes.single.unshift(...again);
+      queue.waiting += commandCount(again);
+      this.#waiting += commandCount(again);
+      queue.is_alone = this.#alone_waiting.some((other) => other.queue === queue);
+      releaseClaims(taken);
+      this.#offer(queue);
     }
   }
 
-  /** Posts what is plain in one call, of one tenant or several, and adds what answers it; answers the batches that have to go alone. */
-  async #postTogether(batches: TenantBatch[], answers: (() => void)[]): Promise<TenantBatch[]> {
-    const alone: TenantBatch[] = [];
+  /** Posts what is plain in one call, of one tenant or several, and adds what answers it; sets aside the batches that have to go alone. */
+  async #postTogether(batches: TenantBatch[], answers: (() => void)[]): Promise<void> {
     const together = new Map<Batch, { taken: TenantBatch; steps: Step[] }>();
     // What cannot be prepared goes wrong again alone, where it is answered.
     const plain = await Promise.all(batches.map((taken) => this.#maybePlain(taken).catch(() => null)));
     batches.forEach((taken, index) => {
       const prepared = plain[index] ?? null;
-      if (prepared === null) alone.push(taken);
+      if (prepared === null) this.#setAside(taken);
       else together.set(prepared.batch, { taken, steps: prepared.steps });
     });
+    if (together.size < batches.length) this.#startNext();
     let results: Map<Batch, BatchResult | null>;
     try {
-      results = await postBatches(this.#database, this.#balances, [...together.keys()]);
+      results = await postBatches(this.#context, [...together.keys()]);
     } catch (error) {
-      // Whose lock it was is not known: the others need not wait for it, nor fail with it. Alone it is waited for longer.
-      if (!(error instanceof Problem) || waitedForLock(error)) return batches;
       for (const { taken } of together.values()) {
+        // Whose lock it was is not known: the others need not wait for it, nor fail with it. Alone it is waited for longer.
+        if (!(error instanceof Problem) || waitedForLock(error)) {
+          this.#setAside(taken);
+          continue;
+        }
         for (const unit of taken.units) unit.reject(error);
-        this.#release(taken.queue, []);
+        this.#release(taken);
       }
-      return alone;
+      return;
     }
     for (const [batch, { taken, steps }] of together) {
       const result = results.get(batch) ?? null;
       if (result === null) {
-        alone.push(taken);
+        this.#setAside(taken);
         continue;
       }
-      this.#release(taken.queue, []);
+      this.#release(taken);
       answers.push(() => {
         try {
           this.#answerPosted(taken, batch, steps, result);
@@ -227,7 +281,6 @@ export class Poster {
         }
       });
     }
-    return alone;
   }
 
   /** The batch as one to be posted with others: only drafts that follow up nothing. Null when it has to go alone. */
@@ -238,18 +291,13 @@ export class Poster {
       units.every((unit) => !unit.atomic && !unit.dry_run) &&
       commands.every(({ order }) => order.kind === 'post');
     if (!is_plain) return null;
-    const { steps, accounts_position } = await prepareSteps(
-      { database: this.#database, accounts: this.#accounts },
-      tenant_id,
-      commands,
-      false,
-    );
+    const { steps, accounts_position } = await prepareSteps(this.#context, tenant_id, commands, false);
     if (steps.some((step) => step.draft === null)) return null;
     const batch = {
       tenant_id,
       accounts_position,
       commands: steps.map(batchCommand),
-      learning: this.#accounts.takeLimited(tenant_id, learnt_per_batch),
+      learning: this.#context.accounts.takeLimited(tenant_id, learnt_per_batch),
       atomic: false,
       dry_run: false,
     };
@@ -261,8 +309,8 @@ export class Poster {
     const { first_position, recorded_at } = result;
     if (first_position === null || recorded_at === null) throw new Error('a batch was posted nowhere');
     this.#offerEvents(queue.tenant_id, () => ownEvents(batch, first_position, recorded_at));
-    this.#database.appended(queue.tenant_id, first_position + steps.length - 1);
-    this.#metrics.posted.inc({ outcome: 'posted' }, steps.length);
+    this.#context.database.appended(queue.tenant_id, first_position + steps.length - 1);
+    this.#context.metrics.posted.inc({ outcome: 'posted' }, steps.length);
     answerUnits(
       units,
       steps.map((step, index) => ({
@@ -271,78 +319,5 @@ export class Poster {
         ...renderAnswer(step, first_position + index, recorded_at),
       })),
     );
-  }
-
-  /** A batch that fails as a whole was rolled back as a whole: each unit is then tried alone, so that one cannot hurt the others. */
-  async #postSafely(tenant_id: string, units: Unit[]): Promise<Unit[]> {
-    try {
-      return await this.#post(tenant_id, units);
-    } catch (error) {
-      // Unreachable and halted are nobody's fault; what became of the batch is found out by its keys.
-      if (units.length === 1 || error instanceof Problem) {
-        for (const unit of units) unit.reject(error);
-        return [];
-      }
-      const again: Unit[] = [];
-      for (const unit of units) again.push(...(await this.#postSafely(tenant_id, [unit])));
-      return again;
-    }
-  }
-
-  /** Posts a batch and answers its units; the ones that must go once more are returned. */
-  async #post(tenant_id: string, units: Unit[]): Promise<Unit[]> {
-    const [first] = units;
-    const atomic = first?.atomic ?? false;
-    const dry_run = first?.dry_run ?? false;
-    for (;;) {
-      const { steps, accounts_position } = await prepareSteps(
-        { database: this.#database, accounts: this.#accounts },
-        tenant_id,
-        units.flatMap((unit) => unit.commands),
-        atomic || dry_run,
-      );
-      const writable = steps.filter((step) => step.rejection === null);
-      const culprit = steps.findIndex((step) => step.problem !== null);
-      if (atomic && culprit >= 0) {
-        const commands = steps.slice(0, culprit).map(batchCommand);
-        const before = { tenant_id, accounts_position, commands, learning: [], atomic, dry_run: true };
-        const result = culprit === 0 ? null : await postBatch(this.#database, this.#balances, before);
-        await this.#accounts.refresh(tenant_id);
-        const is_stale = this.#accounts.position(tenant_id) > accounts_position;
-        // What the steps were prepared on has changed, so that another one may be the culprit.
-        if (is_stale || result?.outcomes?.includes('target_changed')) continue;
-        answerUnits(units, refusedOutcomes(steps, result));
-        return [];
-      }
-      if (writable.length === 0) {
-        answerUnits(units, steps.map(preparedOutcome));
-        return [];
-      }
-      const commands = writable.map(batchCommand);
-      const result = await postBatch(this.#database, this.#balances, {
-        tenant_id,
-        accounts_position,
-        commands,
-        learning: [],
-        atomic,
-        dry_run,
-      });
-      if (result.state === 'accounts_stale') {
-        await this.#accounts.refresh(tenant_id);
-        continue;
-      }
-      if (result.state === 'halted') {
-        throw new Problem('ledger_halted', 'Postings are halted until the ledger is verified', {
-          headers: { 'Retry-After': '60' },
-        });
-      }
-      const appended = lastPosition(result, writable);
-      if (!dry_run && appended > 0) this.#database.appended(tenant_id, appended);
-      return concludeBatch(
-        { database: this.#database, posted: this.#metrics.posted },
-        { tenant_id, units, steps, writable },
-        result,
-      );
-    }
   }
 }

@@ -1,6 +1,7 @@
 // A batch on its way to ledger.post_transactions: commands as arrays, one call, and what became of each command.
 import { z } from 'zod';
-import { type Database, type Query, violates } from '../../db.ts';
+import type { Database, Query } from '../../db.ts';
+import { violates } from '../../postgres_errors.ts';
 import type { ResolvedAccount } from './account_cache.ts';
 import { BatchArrays, type BatchCommand, encodeBatch, TenantArrays } from './batch_arrays.ts';
 import type { Draft } from './draft.ts';
@@ -8,6 +9,7 @@ import {
   isConstrained,
   type Known,
   type LimitedBalances,
+  type Posted,
   staysWithin,
   type WorstEffect,
   worstEffects,
@@ -41,9 +43,9 @@ const no_outcomes = {
 
 const post_transactions: Query = {
   name: 'transactions_post',
-  text: `select * from ledger.post_transactions($1::uuid, $2::bigint, $3::bigint, $4::timestamptz, $5::boolean, $6::boolean, $7::boolean, ${new BatchArrays()
+  text: `select * from ledger.post_transactions($1::uuid, $2::bigint, $3::bigint, $4::uuid, $5::timestamptz, $6::boolean, $7::boolean, $8::boolean, ${new BatchArrays()
     .all()
-    .map(({ type }, index) => `$${index + 8}::${type}`)
+    .map(({ type }, index) => `$${index + 9}::${type}`)
     .join(', ')})`,
   parameters: [],
 };
@@ -63,8 +65,7 @@ export interface Batch {
 
 /** One call for the whole batch; twice when the optimistic path was not certain, or had guessed wrong. */
 export async function postBatch(
-  database: Database,
-  balances: LimitedBalances,
+  { database, balances }: { database: Database; balances: LimitedBalances },
   batch: Batch,
 ): Promise<BatchResult> {
   const attempted = batch.dry_run ? null : attempt(balances, batch);
@@ -80,22 +81,45 @@ export async function postBatch(
     encodeBatch(batch.commands, [...worst.values()], true),
   );
   if (batch.dry_run || result.recorded_at === null || result.first_position === null) return result;
-  const posted = batch.commands.flatMap(({ draft }, index) =>
-    draft !== null && result.state === 'mixed' && result.outcomes?.[index] === 'posted' ? [draft] : [],
+  const posted = batch.commands.filter(
+    ({ draft }, index) => draft !== null && result.state === 'mixed' && result.outcomes?.[index] === 'posted',
   );
-  balances.advance(batch.tenant_id, {
-    is_next: balances.maybeKnown(batch.tenant_id)?.position === result.first_position - 1,
-    position: result.first_position - 1 + posted.length,
-    recorded_at: result.recorded_at,
-    accounts_position: batch.accounts_position,
-    found: new Map(),
-    posted,
-  });
+  learn(balances, { ...batch, commands: posted }, result.first_position, result.recorded_at);
   return result;
+}
+
+/** Keeps what the exact path has posted of a batch; it looks up no balances that could be kept. */
+function learn(balances: LimitedBalances, batch: Batch, first_position: number, recorded_at: string): void {
+  const event_id = lastEventId(batch);
+  if (event_id === null) return;
+  const { tenant_id, accounts_position } = batch;
+  const drafts = draftsOf(batch);
+  const position = first_position - 1 + drafts.length;
+  const posted = { position, event_id, recorded_at, accounts_position, found: new Map(), drafts };
+  if (balances.maybeKnown(tenant_id)?.position !== first_position - 1) {
+    balances.begin(tenant_id, posted);
+    return;
+  }
+  balances.expect(tenant_id, posted);
+  balances.confirm(tenant_id, posted, 0);
 }
 
 function draftsOf(batch: Batch): Draft[] {
   return batch.commands.flatMap(({ draft }) => (draft === null ? [] : [draft]));
+}
+
+/** Of the event that comes last in the log, if a batch is posted; null when it only stores answers. */
+function lastEventId(batch: Batch): string | null {
+  return batch.commands.findLast(({ draft }) => draft !== null)?.event_id ?? null;
+}
+
+/** The last event of a log, as far as the process knows. */
+interface Head {
+  position: number;
+  /** uuid */
+  event_id: string;
+  /** of that event, or of one before it */
+  recorded_at: string;
 }
 
 /** An optimistic call, prepared: what it looks up, and what it relies on. */
@@ -105,6 +129,8 @@ interface Attempt {
   /** limited accounts whose balances are to be looked up, and checked as far as the batch concerns them */
   unknown: WorstEffect[];
   known: Known | null;
+  /** of what is known */
+  head: Head | null;
   /** whether the limits of some accounts are left out, because their known balances meet them */
   relies: boolean;
 }
@@ -127,31 +153,51 @@ function attempt(balances: LimitedBalances, batch: Batch): Attempt | null {
     if (known?.balances.has(account.id) || unknown.has(account.id)) continue;
     unknown.set(account.id, { account, out: 0n, in: 0n });
   }
-  return { batch, drafts, unknown: [...unknown.values()], known, relies };
+  const head: Head | null =
+    known === null
+      ? null
+      : { position: known.position, event_id: known.event_id, recorded_at: known.recorded_at };
+  return { batch, drafts, unknown: [...unknown.values()], known, head, relies };
 }
 
-/** Keeps what an optimistic call has taught about balances. */
-function learn(
-  balances: LimitedBalances,
-  { batch, drafts, unknown, known, relies }: Attempt,
-  result: OptimisticResult,
-): void {
-  if (result.state === 'uncertain') balances.forget(batch.tenant_id);
-  if (result.state !== 'posted' || result.first_position === null || result.recorded_at === null) return;
+/** Counts an attempt that is being sent, so that the next one can be prepared on it. Without knowledge of the log the next one waits. */
+function expectPosted(balances: LimitedBalances, { batch, drafts, known }: Attempt): void {
+  const { tenant_id, accounts_position } = batch;
+  const event_id = lastEventId(batch);
+  if (event_id === null) return;
+  if (known === null) balances.forget(tenant_id);
+  else balances.expect(tenant_id, { event_id, accounts_position, drafts });
+}
+
+/** Keeps what an attempt has taught about balances, or takes back what was expected of it. Null: it failed. */
+function settle(balances: LimitedBalances, attempted: Attempt, result: OptimisticResult | null): void {
+  const { batch, drafts, unknown, known, head, relies } = attempted;
+  const { tenant_id, accounts_position } = batch;
+  const event_id = lastEventId(batch);
+  if (event_id === null) return;
+  if (result?.state !== 'posted' || result.first_position === null || result.recorded_at === null) {
+    balances.forget(tenant_id);
+    return;
+  }
   const found = new Map<string, bigint>();
   unknown.forEach((each, index) => {
     const balance = result.limited_balances?.[index] ?? null;
     if (balance !== null) found.set(each.account.id, BigInt(balance));
   });
   const before = result.first_position - 1;
-  balances.advance(batch.tenant_id, {
-    is_next: relies || known?.position === before,
-    position: before + drafts.length,
+  const position = before + drafts.length;
+  const posted: Posted = {
+    position,
+    event_id,
     recorded_at: result.recorded_at,
-    accounts_position: batch.accounts_position,
+    accounts_position,
     found,
-    posted: drafts,
-  });
+    drafts,
+  };
+  const shift = head === null ? 0 : before - head.position;
+  const is_expected = known !== null && balances.maybeKnown(tenant_id) === known && (relies || shift === 0);
+  if (is_expected) balances.confirm(tenant_id, posted, shift);
+  else balances.begin(tenant_id, posted);
 }
 
 /** Null when the guess was wrong. */
@@ -160,10 +206,15 @@ async function postOptimistically(
   balances: LimitedBalances,
   attempted: Attempt,
 ): Promise<BatchResult | null> {
-  const { batch, unknown, known, relies } = attempted;
+  const { batch, unknown, head, relies } = attempted;
   const arrays = encodeBatch(batch.commands, unknown, false);
-  const result = await call(database, batch, relies ? known : null, false, arrays).catch(nullIfGuessedWrong);
-  if (result !== null) learn(balances, attempted, result);
+  expectPosted(balances, attempted);
+  let result: BatchResult | null = null;
+  try {
+    result = await call(database, batch, relies ? head : null, false, arrays).catch(nullIfGuessedWrong);
+  } finally {
+    settle(balances, attempted, result);
+  }
   return result;
 }
 
@@ -216,11 +267,12 @@ const post_batches: Query = {
 
 function encodeTenants(attempts: Attempt[]): TenantArrays {
   const arrays = new TenantArrays();
-  attempts.forEach(({ batch, known, relies, unknown }, index) => {
+  attempts.forEach(({ batch, head, relies, unknown }, index) => {
     arrays.tenant_ids.add(batch.tenant_id);
     arrays.accounts_positions.add(batch.accounts_position);
-    arrays.head_positions.add(known?.position ?? null);
-    arrays.head_ats.add(known?.recorded_at ?? null);
+    arrays.head_positions.add(head?.position ?? null);
+    arrays.head_ids.add(head?.event_id ?? null);
+    arrays.head_ats.add(head?.recorded_at ?? null);
     arrays.rely_on_balances.add(relies);
     arrays.command_counts.add(batch.commands.length);
     arrays.limited_counts.add(unknown.length);
@@ -233,12 +285,12 @@ function encodeTenants(attempts: Attempt[]): TenantArrays {
 }
 
 /**
- * Plain batches of several tenants in one call: one commit for all. Null for a batch that is to be posted alone, because something about
+ * Plain batches of several tenants in one call: one commit for all. The next ones may be sent before this answers: they are prepared on what
+ * is expected of these, and Postgres takes them in order. Null for a batch that is to be posted alone, because something about
  * it is not certain. None of them is atomic, a dry run, or has answers or targets.
  */
 export async function postBatches(
-  database: Database,
-  balances: LimitedBalances,
+  { database, balances }: { database: Database; balances: LimitedBalances },
   batches: Batch[],
 ): Promise<Map<Batch, BatchResult | null>> {
   const results = new Map<Batch, BatchResult | null>(batches.map((batch) => [batch, null]));
@@ -253,27 +305,30 @@ export async function postBatches(
     attempts.flatMap(({ unknown }) => unknown),
     false,
   );
-  const rows = await database
-    .callWith(post_batches, [
-      ...encodeTenants(attempts)
-        .all()
-        .map((array) => array.text()),
-      ...shared_arrays.map((name) => arrays[name].text()),
-    ])
-    .catch(nullIfGuessedWrong);
-  attempts.forEach((attempted, index) => {
-    if (rows === null) return;
-    const row = OptimisticResultSchema.parse(rows[index]);
-    learn(balances, attempted, row);
-    if (row.state === 'posted') results.set(attempted.batch, { ...no_outcomes, ...row });
-  });
+  const values = [...encodeTenants(attempts).all(), ...shared_arrays.map((name) => arrays[name])];
+  for (const attempted of attempts) expectPosted(balances, attempted);
+  let rows: unknown[] | null = null;
+  try {
+    rows = await database
+      .callInOrder(
+        post_batches,
+        values.map((array) => array.text()),
+      )
+      .catch(nullIfGuessedWrong);
+  } finally {
+    attempts.forEach((attempted, index) => {
+      const row = rows === null ? null : OptimisticResultSchema.parse(rows[index]);
+      settle(balances, attempted, row);
+      if (row?.state === 'posted') results.set(attempted.batch, { ...no_outcomes, ...row });
+    });
+  }
   return results;
 }
 
 async function call(
   database: Database,
   batch: Batch,
-  relied_on: { position: number; recorded_at: string } | null,
+  relied_on: Head | null,
   exact: boolean,
   arrays: BatchArrays,
 ): Promise<BatchResult> {
@@ -281,6 +336,7 @@ async function call(
     batch.tenant_id,
     batch.accounts_position,
     relied_on?.position ?? null,
+    relied_on?.event_id ?? null,
     relied_on?.recorded_at ?? null,
     exact,
     batch.atomic,

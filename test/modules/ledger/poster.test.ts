@@ -191,10 +191,10 @@ test('a hold that is asked to expire before its end, by a clock that is put back
 
 test('what is remembered of logs has a bound, and the tenants that posted last are kept', () => {
   const balances = new LimitedBalances();
-  const nothing = { is_next: false, recorded_at: '2026-01-01T00:00:00Z', accounts_position: 0, posted: [] };
+  const nothing = { recorded_at: '2026-01-01T00:00:00Z', accounts_position: 0, drafts: [] };
   const tenant_ids = Array.from({ length: 100_001 }, (_, number) => `tenant ${number}`);
   for (const tenant_id of tenant_ids) {
-    balances.advance(tenant_id, { ...nothing, position: 1, found: new Map() });
+    balances.begin(tenant_id, { ...nothing, position: 1, event_id: newUuid(), found: new Map() });
   }
   expect(balances.maybeKnown('tenant 0')).toBeNull();
   expect(balances.maybeKnown('tenant 1')).toMatchObject({ position: 1 });

@@ -1,0 +1,190 @@
+// Calls of the group commit that are sent behind one another: each is prepared on what is expected of those before it, and none of that
+// holds when one of them fails.
+import { Registry } from 'prom-client';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { newUuid } from '../../../src/id.ts';
+import { AccountCache } from '../../../src/modules/ledger/account_cache.ts';
+import { createAccount } from '../../../src/modules/ledger/accounts.ts';
+import type { Command, Outcome } from '../../../src/modules/ledger/command.ts';
+import { LimitedBalances } from '../../../src/modules/ledger/limited_balances.ts';
+import { Poster } from '../../../src/modules/ledger/poster.ts';
+import { postBatches } from '../../../src/modules/ledger/posting_batch.ts';
+import { batchCommand, prepareSteps } from '../../../src/modules/ledger/steps.ts';
+import { asSuperuser, database } from '../../support/database.ts';
+import { aTenant, type TestTenant } from '../../support/factories.ts';
+
+const CountSchema = z.object({ count: z.number() });
+const HeadSchema = z.object({ position: z.number(), id: z.string(), recorded_at: z.string() });
+const WalletSchema = z.object({ id: z.string() });
+const LineSchema = z.object({ direction: z.string(), amount: z.string() });
+
+const newPoster = () => new Poster(database, new AccountCache(database), new Registry(), () => undefined);
+
+/** A tenant with a bank and a wallet that may not fall below zero. */
+async function aBook(): Promise<TestTenant> {
+  const tenant = await aTenant();
+  await database.transaction(tenant.actor, async (tx) => {
+    await createAccount(tx, { code: 'bank', type: 'asset', currency: 'EUR' });
+    const limits = { available_min: '0' };
+    await createAccount(tx, { code: 'wallet', type: 'liability', currency: 'EUR', limits });
+  });
+  return tenant;
+}
+
+/** Moves an amount into the wallet, or out of it when it is negative. */
+function payment(
+  tenant: TestTenant,
+  amount: number,
+  { reference, key_hash = newUuid() }: { reference?: string; key_hash?: string } = {},
+): Command {
+  const [debit, credit] = amount > 0 ? ['bank', 'wallet'] : ['wallet', 'bank'];
+  const entries = [
+    { account: debit, direction: 'debit' as const, amount: `${Math.abs(amount)}` },
+    { account: credit, direction: 'credit' as const, amount: `${Math.abs(amount)}` },
+  ];
+  const origin = {
+    actor_id: tenant.actor.actor_id,
+    request_id: 'req_test',
+    instance: '/v1/transactions',
+    key_hash,
+    request_hash: key_hash,
+  };
+  return {
+    origin,
+    order: { kind: 'post', request: reference === undefined ? { entries } : { entries, reference } },
+  };
+}
+
+const statusOf = (outcome: Outcome) => (outcome.state === 'answered' ? outcome.status : outcome.problem.code);
+
+/** The lowest that the wallet ever stood at, and where it stands. */
+async function balancesOf(tenant: TestTenant): Promise<{ lowest: bigint; last: bigint }> {
+  const lines = await asSuperuser(
+    LineSchema,
+    `select entry.direction::text, entry.amount::text
+     from ledger.entry join ledger.account on account.tenant_id = entry.tenant_id and account.id = entry.account_id
+     where entry.tenant_id = $1 and account.code = 'wallet'
+     order by entry.position`,
+    [tenant.id],
+  );
+  let last = 0n;
+  let lowest = 0n;
+  for (const { direction, amount } of lines) {
+    last += direction === 'credit' ? BigInt(amount) : -BigInt(amount);
+    if (last < lowest) lowest = last;
+  }
+  return { lowest, last };
+}
+
+async function headOf(tenant: TestTenant) {
+  const [head] = await asSuperuser(
+    HeadSchema,
+    `select position::integer, id::text, recorded_at::text from log.event where tenant_id = $1 order by position desc limit 1`,
+    [tenant.id],
+  );
+  if (head === undefined) throw new Error('a log without events');
+  return head;
+}
+
+test('hundreds of payments at once of two processes never overdraw a wallet, and each is posted or refused once', async () => {
+  const tenants = await Promise.all([aBook(), aBook(), aBook()]);
+  const posters = [newPoster(), newPoster()];
+  for (const tenant of tenants) await posters[0]?.submit(tenant.id, payment(tenant, 40));
+  const sums = tenants.map(() => 40n);
+  let refused = 0;
+  const send = async (number: number) => {
+    const index = number % tenants.length;
+    const tenant = tenants[index];
+    const poster = posters[number % posters.length];
+    if (tenant === undefined || poster === undefined) throw new Error('nobody pays');
+    // Every ninth has a reference that others have too, so that calls fail which others were sent behind.
+    const reference = number % 9 === 0 ? `r-${number % 27}` : undefined;
+    const amount = number % 4 === 0 ? 3 : -1;
+    const outcome = await poster.submit(
+      tenant.id,
+      payment(tenant, amount, reference === undefined ? {} : { reference }),
+    );
+    const status = statusOf(outcome);
+    if (status === 201) {
+      sums[index] = (sums[index] ?? 0n) + BigInt(amount);
+      return;
+    }
+    expect(reference === undefined ? [422] : [422, 409]).toContain(status);
+    refused += 1;
+  };
+  // A crowd of 200, each with its next payment when the last is answered.
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, first) => {
+      for (let number = first; number < 2_000; number += 200) await send(number);
+    }),
+  );
+  expect(refused).toBeGreaterThan(100);
+  for (const [index, tenant] of tenants.entries()) {
+    expect(await balancesOf(tenant)).toEqual({ lowest: 0n, last: sums[index] });
+  }
+});
+
+test('the same key in two calls that are on their way is posted once, and answered twice', async () => {
+  const tenant = await aBook();
+  const poster = newPoster();
+  await poster.submit(tenant.id, payment(tenant, 1));
+  const keys = Array.from({ length: 300 }, () => newUuid());
+  const twice = [...keys, ...keys].map((key_hash) =>
+    poster.submit(tenant.id, payment(tenant, 1, { key_hash })),
+  );
+  const outcomes = await Promise.all(twice);
+  expect(new Set(outcomes.map(statusOf))).toEqual(new Set([201]));
+  keys.forEach((_, index) => {
+    expect(outcomes[index + keys.length]).toEqual({ ...outcomes[index], replayed: true });
+  });
+  expect(await balancesOf(tenant)).toMatchObject({ last: 301n });
+});
+
+test('what is known of balances does not hold when another event has the position of the one it is known as of', async () => {
+  const tenant = await aBook();
+  await newPoster().submit(tenant.id, payment(tenant, 5));
+  const accounts = new AccountCache(database);
+  const { steps, accounts_position } = await prepareSteps(
+    { database, accounts },
+    tenant.id,
+    [payment(tenant, -100)],
+    false,
+  );
+  const batch = {
+    tenant_id: tenant.id,
+    accounts_position,
+    commands: steps.map(batchCommand),
+    learning: [],
+    atomic: false,
+    dry_run: false,
+  };
+  const [wallet] = await asSuperuser(
+    WalletSchema,
+    `select id::text from ledger.account where tenant_id = $1 and code = 'wallet'`,
+    [tenant.id],
+  );
+  const head = await headOf(tenant);
+  for (const position of [head.position, head.position + 1]) {
+    // As if batches had been expected that did not come, and somebody else had posted meanwhile, or nobody.
+    const balances = new LimitedBalances();
+    balances.begin(tenant.id, {
+      position,
+      event_id: newUuid(),
+      recorded_at: head.recorded_at,
+      accounts_position,
+      found: new Map([[wallet?.id ?? '', 1_000n]]),
+      drafts: [],
+    });
+    const results = await postBatches({ database, balances }, [batch]);
+    expect(results.get(batch)).toBeNull();
+    expect(balances.maybeKnown(tenant.id)).toBeNull();
+  }
+  expect(await headOf(tenant)).toEqual(head);
+  const [keys] = await asSuperuser(
+    CountSchema,
+    'select count(*)::integer from log.idempotency_key where tenant_id = $1 and key_hash = $2',
+    [tenant.id, batch.commands[0]?.key_hash],
+  );
+  expect(keys).toEqual({ count: 0 });
+});

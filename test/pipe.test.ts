@@ -1,0 +1,57 @@
+// Statements that are sent behind one another on one connection.
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Query } from '../src/db.ts';
+import { asSuperuser, database } from './support/database.ts';
+import { waitFor } from './support/wait.ts';
+
+const PidSchema = z.object({ pid: z.number() });
+const NumberSchema = z.array(z.object({ number: z.number() }));
+const EndedSchema = z.object({ ended: z.boolean() });
+
+const divide: Query = { name: 'pipe_divide', text: 'select 100 / $1::integer as number', parameters: [] };
+const wait: Query = {
+  name: 'pipe_wait',
+  text: 'select pg_backend_pid() as number from pg_sleep(30)',
+  parameters: [],
+};
+
+const send = async (divisor: number) => {
+  const [row] = NumberSchema.parse(await database.callInOrder(divide, [divisor]));
+  return row?.number;
+};
+
+test('one that fails does so by itself, and those behind it are done in their order', async () => {
+  const done: number[] = [];
+  const sent = [1, 2, 0, 4, 5].map((divisor) => send(divisor).finally(() => done.push(divisor)));
+  const settled = await Promise.allSettled(sent);
+  expect(settled.map((each) => (each.status === 'fulfilled' ? each.value : 'refused'))).toEqual([
+    100,
+    50,
+    'refused',
+    25,
+    20,
+  ]);
+  expect(done).toEqual([1, 2, 0, 4, 5]);
+});
+
+test('a connection that breaks fails what was sent on it, and the next statement goes on another', async () => {
+  const cut = [database.callInOrder(wait, []), send(1), send(2)];
+  const settled = Promise.allSettled(cut);
+  let pid = 0;
+  await waitFor('it is at work', async () => {
+    const [session] = await asSuperuser(
+      PidSchema,
+      `select pid from pg_stat_activity where datname = current_database() and query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()`,
+    );
+    pid = session?.pid ?? 0;
+    return pid !== 0;
+  });
+  expect(await asSuperuser(EndedSchema, 'select pg_terminate_backend($1) as ended', [pid])).toEqual([
+    { ended: true },
+  ]);
+  for (const each of await settled) {
+    expect(each).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+  }
+  expect(await Promise.all([send(4), send(5)])).toEqual([25, 20]);
+});

@@ -135,12 +135,15 @@ begin
     end if;
     v_at := greatest(v_now, v_at);
 
-    if v_state = 'posted' and p_expires_ats is not null and exists (
-      select
-      from unnest(p_expires_ats[v_command + 1 : v_command + p_command_counts[v_tenant]]) as expires(at)
-      where expires.at <= v_at
-    ) then
-      v_state := 'uncertain';
+    -- apart, so that the executor is needed only where something expires
+    if p_expires_ats is not null then
+      if v_state = 'posted' and exists (
+        select
+        from unnest(p_expires_ats[v_command + 1 : v_command + p_command_counts[v_tenant]]) as expires(at)
+        where expires.at <= v_at
+      ) then
+        v_state := 'uncertain';
+      end if;
     end if;
     if v_state = 'posted' and v_limited < v_last_limited then
       select * into v_checked

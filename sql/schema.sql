@@ -375,9 +375,9 @@ create function ledger.check_limits(p_tenant_id uuid, p_now timestamp with time 
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function ledger.check_limits to lattice_app;
 
-create function ledger.dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_position bigint, p_known_at timestamp with time zone, p_instant timestamp with time zone, p_with_begun boolean, OUT posted_debits numeric, OUT posted_credits numeric, OUT pending_debits numeric, OUT pending_credits numeric, OUT expired_debits numeric, OUT expired_credits numeric)
+create function ledger.dated_sums(p_tenant_id uuid, p_version integer, p_account_id uuid, p_block_position bigint, p_block_recorded_at timestamp with time zone, p_position bigint, p_known_at timestamp with time zone, p_instant timestamp with time zone, p_with_begun boolean, OUT posted_debits numeric, OUT posted_credits numeric, OUT pending_debits numeric, OUT pending_credits numeric)
   returns record
-  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql stable set enable_memoize=off set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function ledger.dated_sums to lattice_app;
 grant execute on function ledger.dated_sums to lattice_read;
 

@@ -53,26 +53,29 @@ begin
       and entry.recorded_at >= greatest(base.recorded_at, '-infinity') and entry.recorded_at <= v_until
       and (p_as_of is null or entry.effective_at = entry.recorded_at)
   ) tail
-  cross join lateral (
-    select exists (
-      select
-      from projection.dated_blocks_v block
-      where block.tenant_id = p_tenant_id and block.version = v_version and block.account_id = account.id
-    ) as exist
-  ) blocks
+  left join lateral (
+    select block.end_position, block.recorded_at
+    from projection.dated_blocks_v block
+    where block.tenant_id = p_tenant_id and block.version = v_version and block.account_id = account.id
+      and block.level = 0 and block.end_position <= p_position
+    order by block.end_position desc
+    limit 1
+  ) block on true
   left join lateral (
     select sums.posted_debits, sums.posted_credits
-    from ledger.dated_sums(p_tenant_id, v_version, account.id, p_position, p_known_at, p_as_of, true) sums
-    where blocks.exist
+    from ledger.dated_sums(
+      p_tenant_id, v_version, account.id, block.end_position, block.recorded_at, p_position, p_known_at, p_as_of, true
+    ) sums
+    where block.end_position is not null
     union all
     select
       sum(entry.amount) filter (where entry.direction = 'debit'), sum(entry.amount) filter (where entry.direction = 'credit')
     from ledger.entry
-    where not blocks.exist and entry.tenant_id = p_tenant_id and entry.account_id = account.id and entry.layer = 'posted'
+    where block.end_position is null and entry.tenant_id = p_tenant_id and entry.account_id = account.id and entry.layer = 'posted'
       and (entry.effective_at <> entry.recorded_at or entry.expires_at is not null)
       and entry.effective_at <> entry.recorded_at and entry.effective_at <= p_as_of
       and entry.position <= p_position and entry.recorded_at <= p_known_at
-    having not blocks.exist
+    having block.end_position is null
   ) dated on p_as_of is not null
   where account.tenant_id = p_tenant_id;
 end;

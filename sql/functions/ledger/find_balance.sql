@@ -5,6 +5,7 @@
 --
 -- What it costs is mostly the start of its statements and expressions, not the rows that they read. So each way of asking has few of
 -- them, functions are called in assignments, which need no statement, and partitions are left out by variables, before a plan starts.
+-- An event at a known position is looked for before the head is: where there is one, the head need not be known.
 create or replace function ledger.find_balance(
   p_tenant_id uuid, p_account_id uuid, p_code text, p_known_position bigint, p_known_at timestamptz, p_as_of timestamptz
 )
@@ -45,7 +46,7 @@ begin
     head_position := v_head.position;
     position := v_head.position;
     v_clock := greatest(v_clock, v_head.recorded_at);
-    -- the projection as far as it has come, which is nearly always the head, and then what came after it
+    -- as ledger.limited_balances: the projection as far as it has come, nearly always to the head, and the entries after it
     select
       coalesce(consumer.position, 0) as position, coalesce(consumer.recorded_at, '-infinity') as recorded_at,
       coalesce(base.posted_debits, 0) as posted_debits, coalesce(base.posted_credits, 0) as posted_credits,

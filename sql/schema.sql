@@ -574,7 +574,7 @@ grant execute on function log.append_event to lattice_app;
 
 create function log.begin_slice(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT after_position bigint, OUT after_at timestamp with time zone, OUT up_to_position bigint, OUT up_to_at timestamp with time zone, OUT head_position bigint, OUT retry_ms integer, OUT version integer)
   returns record
-  language plpgsql volatile set search_path=pg_catalog;
+  language plpgsql volatile set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function log.begin_slice to lattice_app;
 
 create function log.create_partitions(p_months_ahead integer)
@@ -584,7 +584,7 @@ grant execute on function log.create_partitions to lattice_app;
 
 create function log.end_slice(p_tenant_id uuid, p_consumer text, p_position bigint, p_recorded_at timestamp with time zone)
   returns void
-  language sql volatile set search_path=pg_catalog;
+  language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.end_slice to lattice_app;
 
 create function log.fail_slice(p_tenant_id uuid, p_consumer text, p_failed_at bigint, p_reason text, p_max_attempts integer, p_first_retry_ms integer, p_max_retry_ms integer, p_jitter numeric, OUT "position" bigint, OUT attempts integer, OUT retry_ms integer, OUT parked_at timestamp with time zone, OUT is_new boolean)

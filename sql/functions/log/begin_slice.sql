@@ -9,6 +9,7 @@
 --   parked     it has failed here too often, and waits for somebody to resume it
 -- and the version of the rows that it reads and writes.
 --
+-- One plan for all: made for each call, which looks at fewer partitions, it would cost more than all else here.
 -- Locks: the consumer's row, until commit, and never waits for it. Not the tenant's, so posting goes on meanwhile.
 create or replace function log.begin_slice(
   p_tenant_id uuid, p_consumer text, p_limit integer,
@@ -18,6 +19,7 @@ create or replace function log.begin_slice(
 )
 language plpgsql volatile
 set search_path = pg_catalog
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_consumer log.consumer;

@@ -920,17 +920,17 @@ grant select on projection.reports_v to lattice_read;
 
 create function projection.add_checkpoints(p_tenant_id uuid, p_version integer, p_account_ids uuid[], p_counts_before bigint[], p_every bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
-  language sql volatile set enable_sort=on set search_path=pg_catalog;
+  language sql volatile set enable_nestloop=on set enable_sort=on set search_path=pg_catalog;
 grant execute on function projection.add_checkpoints to lattice_app;
 
 create function projection.add_dated_blocks(p_tenant_id uuid, p_version integer, p_account_id uuid, p_count bigint, p_block bigint, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
-  language plpgsql volatile set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql volatile set enable_nestloop=on set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.add_dated_blocks to lattice_app;
 
 create function projection.apply_balances(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
-  language plpgsql volatile set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
+  language plpgsql volatile set enable_nestloop=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.apply_balances to lattice_app;
 
 create function projection.apply_balances_daily(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
@@ -940,12 +940,12 @@ grant execute on function projection.apply_balances_daily to lattice_app;
 
 create function projection.apply_dated_entries(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
-  language plpgsql volatile set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql volatile set enable_nestloop=off set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_dated_entries to lattice_app;
 
 create function projection.apply_holds(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
-  language plpgsql volatile set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql volatile set enable_nestloop=on set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_holds to lattice_app;
 
 create function projection.apply_invoices(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)

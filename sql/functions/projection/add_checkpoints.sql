@@ -9,6 +9,7 @@ create or replace function projection.add_checkpoints(
 language sql volatile
 set search_path = pg_catalog
 set enable_sort = on
+set enable_nestloop = on
 begin atomic
   insert into projection.balance_checkpoints_v (
     tenant_id, version, account_id, position, recorded_at, posted_debits, posted_credits, pending_debits, pending_credits,

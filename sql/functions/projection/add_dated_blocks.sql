@@ -8,6 +8,7 @@ language plpgsql volatile
 set search_path = pg_catalog
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_nestloop = on
 as $$
 declare
   c_levels constant integer := 4;

@@ -4,6 +4,8 @@
 -- Answers what log.begin_slice says, and the position reached.
 -- Groups by hash: the plan fits any slice, and for a large one its sort would go through files. Then writes account by account in the order of
 -- their ids, which is that of the index and mostly that of the rows: neighbours find the same pages at hand.
+-- Reads no rows but those of the slice's accounts, whatever is thought of the number of all: their ids are an array, searched for in one pass of
+-- the index, and nothing is joined by a nested loop, which would be the choice for few rows.
 -- Any slicing comes to the same rows: a checkpoint or a block ends at the position at which its account's count passes a multiple.
 --
 -- Locks: the consumer's row, until commit. Not the tenant's, so posting goes on meanwhile.
@@ -17,6 +19,7 @@ set search_path = pg_catalog
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = off
+set enable_nestloop = off
 set work_mem = '64MB'
 set jit = off
 as $$
@@ -45,34 +48,39 @@ begin
   v_end_at := v_slice.up_to_at;
 
   with grouped as materialized (
+    -- sums are null where the slice has nothing of their kind: the balance then stays as it is
     select
       entry.account_id,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit'), 0) as posted_debits,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'credit'), 0) as posted_credits,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'debit'), 0) as pending_debits,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'credit'), 0) as pending_credits,
+      sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit') as posted_debits,
+      sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'credit') as posted_credits,
+      sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'debit') as pending_debits,
+      sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'credit') as pending_credits,
       count(*) as entry_count,
-      count(*) filter (where entry.effective_at <> entry.recorded_at or entry.expires_at is not null) as dated_count,
-      count(*) filter (where entry.layer = 'pending') as pending_count
-    from ledger.entry
-    where entry.tenant_id = p_tenant_id and entry.position > v_start and entry.position <= apply_balances.position
-      and entry.recorded_at >= v_start_at and entry.recorded_at <= v_end_at
+      bool_or(entry.effective_at <> entry.recorded_at or entry.expires_at is not null) as has_dated
+    from (
+      select entry.account_id, entry.layer, entry.direction, entry.amount, entry.effective_at, entry.recorded_at, entry.expires_at
+      from ledger.entry
+      where entry.tenant_id = p_tenant_id and entry.position > v_start and entry.position <= apply_balances.position
+        and entry.recorded_at >= v_start_at and entry.recorded_at <= v_end_at
+      -- found by their positions: grouped in the order of the index by account, they would be looked for in all history
+      offset 0
+    ) entry
     group by entry.account_id
   ),
   delta as materialized (
-    -- apart from the grouping, whose order an index could give only by reading all history
     select * from grouped order by grouped.account_id
   ),
   updated as (
     update projection.balances_v balances
     set
-      posted_debits = balances.posted_debits + delta.posted_debits,
-      posted_credits = balances.posted_credits + delta.posted_credits,
-      pending_debits = balances.pending_debits + delta.pending_debits,
-      pending_credits = balances.pending_credits + delta.pending_credits,
+      posted_debits = coalesce(balances.posted_debits + delta.posted_debits, balances.posted_debits),
+      posted_credits = coalesce(balances.posted_credits + delta.posted_credits, balances.posted_credits),
+      pending_debits = coalesce(balances.pending_debits + delta.pending_debits, balances.pending_debits),
+      pending_credits = coalesce(balances.pending_credits + delta.pending_credits, balances.pending_credits),
       entry_count = balances.entry_count + delta.entry_count
     from delta
     where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = delta.account_id
+      and balances.account_id = any (array(select delta.account_id from delta))
     returning balances.account_id, balances.entry_count, delta.entry_count as added_count
   ),
   inserted as (
@@ -81,18 +89,22 @@ begin
       dated_posted_debits, dated_posted_credits, dated_pending_debits, dated_pending_credits, entry_count, dated_count
     )
     select
-      p_tenant_id, v_version, delta.account_id, delta.posted_debits, delta.posted_credits, delta.pending_debits, delta.pending_credits, 0, 0,
-      0, 0, 0, 0, delta.entry_count, 0
+      p_tenant_id, v_version, delta.account_id,
+      coalesce(delta.posted_debits, 0), coalesce(delta.posted_credits, 0), coalesce(delta.pending_debits, 0), coalesce(delta.pending_credits, 0),
+      0, 0, 0, 0, 0, 0, delta.entry_count, 0
     from delta
-    where (select count(*) from updated) < (select count(*) from delta)
-      and not exists (select from updated where updated.account_id = delta.account_id)
+    where not exists (select from updated where updated.account_id = delta.account_id)
     returning balances_v.account_id, balances_v.entry_count, balances_v.entry_count as added_count
   )
   select
     array_agg(counted.account_id) filter (where passed.checkpoint) as checkpoint_ids,
     array_agg(counted.entry_count - counted.added_count) filter (where passed.checkpoint) as counts_before,
-    exists (select from delta where delta.dated_count > 0) as has_dated,
-    exists (select from delta where delta.pending_count > 0) as has_pending
+    exists (select from delta where delta.has_dated) as has_dated,
+    exists (select from delta where delta.pending_debits is not null or delta.pending_credits is not null) as has_pending,
+    exists (
+      select from projection.expiring_holds_v holds
+      where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_end_at
+    ) as has_expired
   into v_batch
   from (select * from updated union all select * from inserted) counted
   cross join lateral (
@@ -111,10 +123,8 @@ begin
     perform projection.apply_holds(p_tenant_id, v_version, v_start, v_start_at, apply_balances.position, v_end_at);
   end if;
 
-  if exists (
-    select from projection.expiring_holds_v holds
-    where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_end_at
-  ) then
+  -- those before the slice, or of it
+  if v_batch.has_expired or v_batch.has_pending then
     with expired as (
       delete from projection.expiring_holds_v holds
       where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_end_at
@@ -129,7 +139,8 @@ begin
       from expired
       group by expired.account_id
     ) sums
-    where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = sums.account_id;
+    where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = sums.account_id
+      and balances.account_id = any (array(select expired.account_id from expired));
   end if;
 
   perform log.end_slice(p_tenant_id, p_consumer, apply_balances.position, v_end_at);

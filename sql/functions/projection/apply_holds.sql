@@ -8,6 +8,7 @@ set search_path = pg_catalog
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = on
+set enable_nestloop = on
 as $$
 begin
   insert into projection.expiring_holds_v as holds (tenant_id, version, account_id, expires_at, pending_debits, pending_credits)

@@ -955,12 +955,12 @@ grant execute on function projection.apply_invoices to lattice_app;
 
 create function projection.apply_report_dimensions(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
-  language sql volatile set TimeZone=UTC set enable_seqscan=off set enable_sort=off set jit=off set search_path=pg_catalog;
+  language sql volatile set TimeZone=UTC set enable_hashjoin=on set enable_material=on set enable_mergejoin=on set enable_seqscan=off set enable_sort=off set jit=off set search_path=pg_catalog;
 grant execute on function projection.apply_report_dimensions to lattice_app;
 
 create function projection.apply_reports(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
-  language plpgsql volatile set TimeZone=UTC set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
+  language plpgsql volatile set TimeZone=UTC set enable_hashjoin=off set enable_material=off set enable_mergejoin=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.apply_reports to lattice_app;
 
 create function projection.differing_balances_daily(p_tenant_id uuid)

@@ -8,6 +8,9 @@ set search_path = pg_catalog
 set timezone = 'UTC'
 set enable_seqscan = off
 set enable_sort = off
+set enable_hashjoin = on
+set enable_mergejoin = on
+set enable_material = on
 set jit = off
 begin atomic
   with recursive own as materialized (

@@ -14,11 +14,15 @@ set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 set work_mem = '64MB'
 set jit = off
 as $$
 declare
   v_slice record;
+  v_has_dimensions boolean;
 begin
   perform set_config('synchronous_commit', 'off', true);
   select * into v_slice from log.begin_slice(p_tenant_id, p_consumer, p_limit);
@@ -42,27 +46,32 @@ begin
       and entry.recorded_at >= v_slice.after_at and entry.recorded_at <= v_slice.up_to_at
       and entry.layer = 'posted'
     group by 1, 2
+  ),
+  added as (
+    insert into projection.reports_v as report (
+      tenant_id, version, dimension, effective_on, value, account_type, currency, scale, debits, credits, entry_count
+    )
+    select
+      p_tenant_id, v_slice.version, '', posted.effective_on::date, '', account.type, account.currency, max(account.scale),
+      sum(posted.debits), sum(posted.credits), sum(posted.entry_count)
+    from posted
+    -- outer, so that the accounts are looked up one by one, whatever is thought of their number
+    left join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
+    group by posted.effective_on::date, account.type, account.currency
+    on conflict on constraint reports_v_pkey do update
+    set
+      debits = report.debits + excluded.debits,
+      credits = report.credits + excluded.credits,
+      entry_count = report.entry_count + excluded.entry_count
   )
-  insert into projection.reports_v as report (
-    tenant_id, version, dimension, effective_on, value, account_type, currency, scale, debits, credits, entry_count
-  )
-  select
-    p_tenant_id, v_slice.version, '', posted.effective_on::date, '', account.type, account.currency, max(account.scale),
-    sum(posted.debits), sum(posted.credits), sum(posted.entry_count)
-  from posted
-  join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
-  group by posted.effective_on::date, account.type, account.currency
-  on conflict on constraint reports_v_pkey do update
-  set
-    debits = report.debits + excluded.debits,
-    credits = report.credits + excluded.credits,
-    entry_count = report.entry_count + excluded.entry_count;
-
-  if exists (
+  select exists (
     select
     from projection.report_dimension dimension
     where dimension.tenant_id = p_tenant_id and dimension.after_position < v_slice.up_to_position
-  ) then
+  )
+  into v_has_dimensions;
+
+  if v_has_dimensions then
     perform projection.apply_report_dimensions(
       p_tenant_id, v_slice.version, v_slice.after_position, v_slice.after_at, v_slice.up_to_position, v_slice.up_to_at
     );

@@ -2,7 +2,8 @@
 -- the day on which they were recorded. One call is one transaction; answers what log.begin_slice says, and the position reached.
 -- An entry that expires counts from the day on which it takes effect (or expires, if that is earlier) and is taken back when it expires.
 -- Groups by hash: the plan fits any slice, and for a large one its sort would go through files. Then writes in the order of the accounts' ids,
--- which is that of the index and mostly that of the rows.
+-- which is that of the index and mostly that of the rows. Those of the day on which the slice ends, and in most slices all, are found as
+-- projection.apply_balances finds balances; the others one by one.
 --
 -- Locks: the consumer's row, until commit.
 -- Commits without waiting for the disk: what is lost of this, rows and position together, is applied again.
@@ -16,11 +17,14 @@ set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = off
+set enable_nestloop = off
 set work_mem = '64MB'
 set jit = off
 as $$
 declare
   v_slice record;
+  -- on which the slice ends
+  v_day date;
   v_has_expiring boolean;
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -33,16 +37,18 @@ begin
     return;
   end if;
 
-  with brought as materialized (
+  v_day := v_slice.up_to_at::date;
+  with grouped as materialized (
+    -- sums are null where the slice has nothing of their kind: the day then stays as it is
     -- by the beginning of a day: it costs less for an entry than the date, which each group is then given
     select
       entry.account_id,
       date_bin('1 day', least(entry.effective_at, entry.expires_at), '0001-01-01Z')::date as effective_on,
       date_bin('1 day', entry.recorded_at, '0001-01-01Z')::date as recorded_on,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit'), 0) as posted_debits,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'credit'), 0) as posted_credits,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'debit'), 0) as pending_debits,
-      coalesce(sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'credit'), 0) as pending_credits,
+      sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit') as posted_debits,
+      sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'credit') as posted_credits,
+      sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'debit') as pending_debits,
+      sum(entry.amount) filter (where entry.layer = 'pending' and entry.direction = 'credit') as pending_credits,
       count(entry.expires_at) as expiring_count
     from ledger.entry
     where entry.tenant_id = p_tenant_id
@@ -53,15 +59,35 @@ begin
       date_bin('1 day', least(entry.effective_at, entry.expires_at), '0001-01-01Z'),
       date_bin('1 day', entry.recorded_at, '0001-01-01Z')
   ),
+  brought as materialized (
+    select grouped.*, grouped.effective_on = v_day and grouped.recorded_on = v_day as of_day
+    from grouped
+    order by grouped.account_id
+  ),
+  updated as (
+    update projection.balances_daily_v days
+    set
+      posted_debits = coalesce(days.posted_debits + brought.posted_debits, days.posted_debits),
+      posted_credits = coalesce(days.posted_credits + brought.posted_credits, days.posted_credits),
+      pending_debits = coalesce(days.pending_debits + brought.pending_debits, days.pending_debits),
+      pending_credits = coalesce(days.pending_credits + brought.pending_credits, days.pending_credits)
+    from brought
+    where brought.of_day
+      and days.tenant_id = p_tenant_id and days.version = v_slice.version and days.account_id = brought.account_id
+      and days.effective_on = v_day and days.recorded_on = v_day
+      and days.account_id = any (array(select brought.account_id from brought where brought.of_day))
+    returning days.account_id
+  ),
   added as (
     insert into projection.balances_daily_v as days (
       tenant_id, version, account_id, effective_on, recorded_on, posted_debits, posted_credits, pending_debits, pending_credits
     )
     select
       p_tenant_id, v_slice.version, brought.account_id, brought.effective_on, brought.recorded_on,
-      brought.posted_debits, brought.posted_credits, brought.pending_debits, brought.pending_credits
+      coalesce(brought.posted_debits, 0), coalesce(brought.posted_credits, 0),
+      coalesce(brought.pending_debits, 0), coalesce(brought.pending_credits, 0)
     from brought
-    order by brought.account_id
+    where not exists (select from updated where updated.account_id = brought.account_id and brought.of_day)
     on conflict on constraint balances_daily_v_pkey do update
     set
       posted_debits = days.posted_debits + excluded.posted_debits,

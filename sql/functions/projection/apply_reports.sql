@@ -37,8 +37,8 @@ begin
   with posted as materialized (
     select
       entry.account_id, date_bin('1 day', entry.effective_at, '0001-01-01Z') as effective_on,
-      coalesce(sum(entry.amount) filter (where entry.direction = 'debit'), 0) as debits,
-      coalesce(sum(entry.amount) filter (where entry.direction = 'credit'), 0) as credits,
+      sum(entry.amount) filter (where entry.direction = 'debit') as debits,
+      sum(entry.amount) filter (where entry.direction = 'credit') as credits,
       count(*) as entry_count
     from ledger.entry
     where entry.tenant_id = p_tenant_id
@@ -53,11 +53,11 @@ begin
     )
     select
       p_tenant_id, v_slice.version, '', posted.effective_on::date, '', account.type, account.currency, max(account.scale),
-      sum(posted.debits), sum(posted.credits), sum(posted.entry_count)
+      coalesce(sum(posted.debits), 0), coalesce(sum(posted.credits), 0), sum(posted.entry_count)
     from posted
     -- outer, so that the accounts are looked up one by one, whatever is thought of their number
     left join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
-    group by posted.effective_on::date, account.type, account.currency
+    group by posted.effective_on, account.type, account.currency
     on conflict on constraint reports_v_pkey do update
     set
       debits = report.debits + excluded.debits,

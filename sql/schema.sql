@@ -940,7 +940,7 @@ grant execute on function projection.apply_balances_daily to lattice_app;
 
 create function projection.apply_dated_entries(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
-  language plpgsql volatile set enable_nestloop=off set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql volatile set enable_nestloop=on set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_dated_entries to lattice_app;
 
 create function projection.apply_holds(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)

@@ -26,6 +26,8 @@ as $$
 declare
   -- entries of an account between two of its checkpoints; a reader counts at most these itself
   c_checkpoint constant bigint := 128;
+  -- before 17 Postgres may look for the ids of an array among all rows of the tenant; then each row is written as a conflict would have it
+  c_by_array constant boolean := current_setting('server_version_num')::integer >= 170000;
   v_slice record;
   v_version integer;
   v_start bigint;
@@ -79,12 +81,13 @@ begin
       pending_credits = coalesce(balances.pending_credits + delta.pending_credits, balances.pending_credits),
       entry_count = balances.entry_count + delta.entry_count
     from delta
-    where balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = delta.account_id
+    where c_by_array
+      and balances.tenant_id = p_tenant_id and balances.version = v_version and balances.account_id = delta.account_id
       and balances.account_id = any (array(select delta.account_id from delta))
     returning balances.account_id, balances.entry_count, delta.entry_count as added_count
   ),
   inserted as (
-    insert into projection.balances_v (
+    insert into projection.balances_v as balances (
       tenant_id, version, account_id, posted_debits, posted_credits, pending_debits, pending_credits, expired_debits, expired_credits,
       dated_posted_debits, dated_posted_credits, dated_pending_debits, dated_pending_credits, entry_count, dated_count
     )
@@ -94,7 +97,14 @@ begin
       0, 0, 0, 0, 0, 0, delta.entry_count, 0
     from delta
     where not exists (select from updated where updated.account_id = delta.account_id)
-    returning balances_v.account_id, balances_v.entry_count, balances_v.entry_count as added_count
+    on conflict on constraint balances_v_pkey do update
+    set
+      posted_debits = balances.posted_debits + excluded.posted_debits,
+      posted_credits = balances.posted_credits + excluded.posted_credits,
+      pending_debits = balances.pending_debits + excluded.pending_debits,
+      pending_credits = balances.pending_credits + excluded.pending_credits,
+      entry_count = balances.entry_count + excluded.entry_count
+    returning balances.account_id, balances.entry_count
   )
   select
     array_agg(counted.account_id) filter (where passed.checkpoint) as checkpoint_ids,
@@ -106,7 +116,13 @@ begin
       where holds.tenant_id = p_tenant_id and holds.version = v_version and holds.expires_at <= v_end_at
     ) as has_expired
   into v_batch
-  from (select * from updated union all select * from inserted) counted
+  from (
+    select * from updated
+    union all
+    select inserted.account_id, inserted.entry_count, delta.entry_count
+    from inserted
+    join delta on delta.account_id = inserted.account_id
+  ) counted
   cross join lateral (
     select counted.entry_count / c_checkpoint > (counted.entry_count - counted.added_count) / c_checkpoint as checkpoint
   ) passed;

@@ -22,6 +22,8 @@ set work_mem = '64MB'
 set jit = off
 as $$
 declare
+  -- before 17 Postgres may look for the ids of an array among all rows of the tenant; then each row is written as a conflict would have it
+  c_by_array constant boolean := current_setting('server_version_num')::integer >= 170000;
   v_slice record;
   -- on which the slice ends
   v_day date;
@@ -60,7 +62,7 @@ begin
       date_bin('1 day', entry.recorded_at, '0001-01-01Z')
   ),
   brought as materialized (
-    select grouped.*, grouped.effective_on = v_day and grouped.recorded_on = v_day as of_day
+    select grouped.*, c_by_array and grouped.effective_on = v_day and grouped.recorded_on = v_day as of_day
     from grouped
     order by grouped.account_id
   ),
@@ -72,7 +74,7 @@ begin
       pending_debits = coalesce(days.pending_debits + brought.pending_debits, days.pending_debits),
       pending_credits = coalesce(days.pending_credits + brought.pending_credits, days.pending_credits)
     from brought
-    where brought.of_day
+    where c_by_array and brought.of_day
       and days.tenant_id = p_tenant_id and days.version = v_slice.version and days.account_id = brought.account_id
       and days.effective_on = v_day and days.recorded_on = v_day
       and days.account_id = any (array(select brought.account_id from brought where brought.of_day))

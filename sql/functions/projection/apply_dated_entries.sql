@@ -1,5 +1,4 @@
 -- Part of projection.apply_balances: the dated entries of a slice of the log, and the blocks that they complete.
--- Finds balances as its caller does.
 -- Sorts what its slice brings: the caller's `enable_sort = off` would make the order come from an index over the whole history.
 create or replace function projection.apply_dated_entries(
   p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
@@ -9,7 +8,7 @@ set search_path = pg_catalog
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = on
-set enable_nestloop = off
+set enable_nestloop = on
 as $$
 declare
   -- dated entries in a block of the lowest level; a reader counts at most these itself
@@ -17,7 +16,7 @@ declare
   v_completed record;
 begin
   for v_completed in
-    with delta as materialized (
+    with delta as (
       select
         entry.account_id,
         coalesce(sum(entry.amount) filter (where entry.layer = 'posted' and entry.direction = 'debit'), 0) as posted_debits,
@@ -41,7 +40,6 @@ begin
         dated_count = balances.dated_count + delta.dated_count
       from delta
       where balances.tenant_id = p_tenant_id and balances.version = p_version and balances.account_id = delta.account_id
-        and balances.account_id = any (array(select delta.account_id from delta))
       returning balances.account_id, balances.dated_count, delta.dated_count as added_count
     )
     select updated.account_id, updated.dated_count - updated.added_count as dated_count

@@ -35,7 +35,7 @@ const max_waiting = 60_000;
 /** Calls of plain batches on their way at once: one that is worked on, and one behind it … */
 const max_calls = 2;
 /** … if so many commands wait: a call costs as much as some dozen of them, and fewer would rather come with others. */
-const min_commands_behind = 16;
+const min_commands_behind = 32;
 /** of batches that cannot share a call: follow-ups, atomic groups, dry runs; so that a large one of one tenant does not stop the others */
 const max_alone_in_flight = 3;
 /** so that one call stays short, however many tenants wait */

@@ -1,5 +1,6 @@
 // What waits for its batch: per tenant two lanes that take turns, so that a bulk request does not make single ones wait.
 import type { Command, Outcome } from './command.ts';
+import type { Prepared } from './steps.ts';
 
 /** One commit costs about as much as a few hundred commands; larger batches only add to everybody's wait. */
 const max_batch_commands = 500;
@@ -11,6 +12,8 @@ export interface Unit {
   commands: Command[];
   atomic: boolean;
   dry_run: boolean;
+  /** of an atomic group, begun while its tenant's batch before is at work; null in it: there was nothing to begin */
+  prepared: Promise<Prepared | null> | null;
   resolve: (outcomes: Outcome[]) => void;
   reject: (error: unknown) => void;
 }

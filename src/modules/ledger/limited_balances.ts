@@ -130,7 +130,7 @@ export class LimitedBalances {
   /** What was sent first has been posted, `shift` positions further on than expected: what came between is no money. */
   confirm(tenant_id: string, posted: Posted, shift: number): void {
     this.#change(tenant_id, (known) => {
-      known.sent.shift();
+      known.sent = known.sent.slice(known.sent.indexOf(posted.drafts) + 1);
       known.position += shift;
       known.recorded_at = posted.recorded_at;
       const found = new Map(posted.found);

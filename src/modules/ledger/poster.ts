@@ -25,7 +25,7 @@ import {
 import { LimitedBalances } from './limited_balances.ts';
 import { renderAnswer } from './outcomes.ts';
 import { type OfferEvents, ownEvents } from './own_events.ts';
-import { type PostingContext, postAlone } from './posting_alone.ts';
+import { type PostingContext, postAlone, prepareAhead } from './posting_alone.ts';
 import { type Batch, type BatchResult, postBatches } from './posting_batch.ts';
 import { PostingMetrics } from './posting_metrics.ts';
 import { batchCommand, prepareSteps, type Step } from './steps.ts';
@@ -98,7 +98,11 @@ export class Poster {
     await new Promise<void>((resolve) => this.#idle_waiters.push(resolve));
   }
 
-  #enqueue(tenant_id: string, unit: Omit<Unit, 'resolve' | 'reject'>, lane: Lane): Promise<Outcome[]> {
+  #enqueue(
+    tenant_id: string,
+    unit: Pick<Unit, 'commands' | 'atomic' | 'dry_run'>,
+    lane: Lane,
+  ): Promise<Outcome[]> {
     const queue = this.#queues.get(tenant_id) ?? newQueue(tenant_id);
     const count = unit.commands.length;
     if (
@@ -113,9 +117,12 @@ export class Poster {
     this.#queues.set(tenant_id, queue);
     this.#waiting += count;
     queue.waiting += count;
-    return new Promise((resolve, reject) => {
-      queue.lanes[lane].push({ ...unit, resolve, reject });
+    return new Promise((answer, reject) => {
+      // The answer of a large group takes a while to write: the next batch is sent before.
+      const resolve = unit.atomic ? (outcomes: Outcome[]) => setImmediate(answer, outcomes) : answer;
+      queue.lanes[lane].push({ ...unit, prepared: null, resolve, reject });
       this.#offer(queue);
+      this.#prepareNext(queue);
     });
   }
 
@@ -189,6 +196,13 @@ export class Poster {
     });
   }
 
+  /** Begins with the atomic group that is next while the tenant's batch before is at work. */
+  #prepareNext(queue: TenantQueue): void {
+    const [next] = queue.lanes.bulk;
+    if (next === undefined || !next.atomic || next.prepared !== null || !queue.is_alone) return;
+    next.prepared = prepareAhead(this.#context, queue.tenant_id, next.commands);
+  }
+
   /** A batch is no longer in flight, and the tenant's next may go. */
   #release(taken: TenantBatch): void {
     taken.queue.in_flight -= 1;
@@ -224,6 +238,8 @@ export class Poster {
   async #runAlone(taken: TenantBatch): Promise<void> {
     const { queue, units } = taken;
     this.#alone.add(queue);
+    // Once this one is on its way.
+    setImmediate(() => this.#prepareNext(queue));
     let again: Unit[] = [];
     try {
       again = await postAlone(this.#context, queue.tenant_id, units);

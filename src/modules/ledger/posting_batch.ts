@@ -307,17 +307,18 @@ export async function postBatches(
   );
   const values = [...encodeTenants(attempts).all(), ...shared_arrays.map((name) => arrays[name])];
   for (const attempted of attempts) expectPosted(balances, attempted);
-  let rows: unknown[] | null = null;
+  let rows: OptimisticResult[] | null = null;
   try {
-    rows = await database
+    const answered = await database
       .callInOrder(
         post_batches,
         values.map((array) => array.text()),
       )
       .catch(nullIfGuessedWrong);
+    rows = answered?.map((row) => OptimisticResultSchema.parse(row)) ?? null;
   } finally {
     attempts.forEach((attempted, index) => {
-      const row = rows === null ? null : OptimisticResultSchema.parse(rows[index]);
+      const row = rows?.[index] ?? null;
       settle(balances, attempted, row);
       if (row?.state === 'posted') results.set(attempted.batch, { ...no_outcomes, ...row });
     });

@@ -120,13 +120,19 @@ export function asAnswer(command: Command, problem: Problem): Command {
   };
 }
 
-/** Accounts, targets and money rules of each command, in order, and as of which account changes that holds. */
+/** What commands have become, in order, and as of which account changes that holds. */
+export interface Prepared {
+  steps: Step[];
+  accounts_position: number;
+}
+
+/** Accounts, targets and money rules of each command. */
 export async function prepareSteps(
   { database, accounts }: { database: Database; accounts: AccountCache },
   tenant_id: string,
   commands: Command[],
   is_group: boolean,
-): Promise<{ steps: Step[]; accounts_position: number }> {
+): Promise<Prepared> {
   const expiring = commands.some(({ order }) => order.kind === 'post' && hasExpiry(order.request));
   const now = expiring ? await readClock(database) : null;
   const target_ids = commands.flatMap(({ order }) => ('target_id' in order ? [order.target_id] : []));

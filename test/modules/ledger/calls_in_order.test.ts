@@ -1,62 +1,21 @@
 // Calls of the group commit that are sent behind one another: each is prepared on what is expected of those before it, and none of that
 // holds when one of them fails.
-import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { newUuid } from '../../../src/id.ts';
 import { AccountCache } from '../../../src/modules/ledger/account_cache.ts';
 import { createAccount } from '../../../src/modules/ledger/accounts.ts';
-import type { Command, Outcome } from '../../../src/modules/ledger/command.ts';
 import { LimitedBalances } from '../../../src/modules/ledger/limited_balances.ts';
-import { Poster } from '../../../src/modules/ledger/poster.ts';
 import { postBatches } from '../../../src/modules/ledger/posting_batch.ts';
 import { batchCommand, prepareSteps } from '../../../src/modules/ledger/steps.ts';
 import { asSuperuser, database } from '../../support/database.ts';
-import { aTenant, type TestTenant } from '../../support/factories.ts';
+import type { TestTenant } from '../../support/factories.ts';
+import { aBook, newPoster, payment, statusOf } from './books.ts';
 
 const CountSchema = z.object({ count: z.number() });
 const HeadSchema = z.object({ position: z.number(), id: z.string(), recorded_at: z.string() });
 const WalletSchema = z.object({ id: z.string() });
 const LineSchema = z.object({ direction: z.string(), amount: z.string() });
-
-const newPoster = () => new Poster(database, new AccountCache(database), new Registry(), () => undefined);
-
-/** A tenant with a bank and a wallet that may not fall below zero. */
-async function aBook(): Promise<TestTenant> {
-  const tenant = await aTenant();
-  await database.transaction(tenant.actor, async (tx) => {
-    await createAccount(tx, { code: 'bank', type: 'asset', currency: 'EUR' });
-    const limits = { available_min: '0' };
-    await createAccount(tx, { code: 'wallet', type: 'liability', currency: 'EUR', limits });
-  });
-  return tenant;
-}
-
-/** Moves an amount into the wallet, or out of it when it is negative. */
-function payment(
-  tenant: TestTenant,
-  amount: number,
-  { reference, key_hash = newUuid() }: { reference?: string; key_hash?: string } = {},
-): Command {
-  const [debit, credit] = amount > 0 ? ['bank', 'wallet'] : ['wallet', 'bank'];
-  const entries = [
-    { account: debit, direction: 'debit' as const, amount: `${Math.abs(amount)}` },
-    { account: credit, direction: 'credit' as const, amount: `${Math.abs(amount)}` },
-  ];
-  const origin = {
-    actor_id: tenant.actor.actor_id,
-    request_id: 'req_test',
-    instance: '/v1/transactions',
-    key_hash,
-    request_hash: key_hash,
-  };
-  return {
-    origin,
-    order: { kind: 'post', request: reference === undefined ? { entries } : { entries, reference } },
-  };
-}
-
-const statusOf = (outcome: Outcome) => (outcome.state === 'answered' ? outcome.status : outcome.problem.code);
 
 /** The lowest that the wallet ever stood at, and where it stands. */
 async function balancesOf(tenant: TestTenant): Promise<{ lowest: bigint; last: bigint }> {
@@ -140,7 +99,7 @@ test('the same key in two calls that are on their way is posted once, and answer
   await poster.submit(tenant.id, payment(tenant, 1));
   const keys = Array.from({ length: 300 }, () => newUuid());
   const twice = [...keys, ...keys].map((key_hash) =>
-    poster.submit(tenant.id, payment(tenant, 1, { key_hash })),
+    poster.submit(tenant.id, payment(tenant, 1, {}, key_hash)),
   );
   const outcomes = await Promise.all(twice);
   expect(new Set(outcomes.map(statusOf))).toEqual(new Set([201]));

@@ -1,30 +1,16 @@
 // Two processes post for the same tenants, each with what it remembers of their logs: what one does, the other must find out in time.
 import pg from 'pg';
-import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { decodeId, newUuid } from '../../../src/id.ts';
-import { AccountCache } from '../../../src/modules/ledger/account_cache.ts';
 import { closeAccount, createAccount, lockAccount } from '../../../src/modules/ledger/accounts.ts';
 import type { Command, Outcome } from '../../../src/modules/ledger/command.ts';
 import { LimitedBalances } from '../../../src/modules/ledger/limited_balances.ts';
-import { Poster } from '../../../src/modules/ledger/poster.ts';
+import type { Poster } from '../../../src/modules/ledger/poster.ts';
 import { asSuperuser, database, databaseUrl } from '../../support/database.ts';
-import { aTenant, type TestTenant } from '../../support/factories.ts';
+import type { TestTenant } from '../../support/factories.ts';
 import { waitFor } from '../../support/wait.ts';
-
-const newPoster = () => new Poster(database, new AccountCache(database), new Registry(), () => undefined);
-
-/** A tenant with two accounts; `wallet` may not fall below zero. */
-async function aBook(): Promise<TestTenant> {
-  const tenant = await aTenant();
-  await database.transaction(tenant.actor, async (tx) => {
-    await createAccount(tx, { code: 'bank', type: 'asset', currency: 'EUR' });
-    const limits = { available_min: '0' };
-    await createAccount(tx, { code: 'wallet', type: 'liability', currency: 'EUR', limits });
-  });
-  return tenant;
-}
+import { aBook, command, newPoster, payment, statusOf } from './books.ts';
 
 function submit(
   poster: Poster,
@@ -32,32 +18,17 @@ function submit(
   order: Command['order'],
   key_hash = newUuid(),
 ): Promise<Outcome> {
-  const origin = {
-    actor_id: tenant.actor.actor_id,
-    request_id: 'req_test',
-    instance: '/v1/transactions',
-    key_hash,
-    request_hash: key_hash,
-  };
-  return poster.submit(tenant.id, { origin, order });
+  return poster.submit(tenant.id, command(tenant, order, key_hash));
 }
 
-/** Moves an amount into a wallet, or out of it when it is negative. */
 function pay(
   poster: Poster,
   tenant: TestTenant,
   amount: number,
-  { wallet = 'wallet', ...more }: { wallet?: string; status?: 'pending'; expires_in_seconds?: number } = {},
+  more: Parameters<typeof payment>[2] = {},
 ): Promise<Outcome> {
-  const [debit, credit] = amount > 0 ? ['bank', wallet] : [wallet, 'bank'];
-  const entries = [
-    { account: debit, direction: 'debit' as const, amount: `${Math.abs(amount)}` },
-    { account: credit, direction: 'credit' as const, amount: `${Math.abs(amount)}` },
-  ];
-  return submit(poster, tenant, { kind: 'post', request: { entries, ...more } });
+  return poster.submit(tenant.id, payment(tenant, amount, more));
 }
-
-const statusOf = (outcome: Outcome) => (outcome.state === 'answered' ? outcome.status : outcome.problem.code);
 
 function positionOf(outcome: Outcome): number {
   if (outcome.state !== 'answered') throw outcome.problem;

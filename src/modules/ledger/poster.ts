@@ -184,6 +184,8 @@ export class Poster {
   #takeTogether(): TenantBatch[] {
     return this.#ready.splice(0, max_tenants_per_call).flatMap((queue) => {
       queue.in_turn = false;
+      // Since it came in turn a batch of its own may have been set aside, or commands whose order matters have come: it is offered again.
+      if (!this.#mayFollow(queue)) return [];
       const taken = takeBatch(queue);
       // All that waits has to see first what is in flight.
       if (taken.units.length === 0) return [];

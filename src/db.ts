@@ -90,11 +90,13 @@ export interface DatabaseOptions {
 /** `position` is the last one that was appended; `by` says whether this process did it. */
 type AppendListener = (tenant_id: string, position: number, by: 'us' | 'others') => void;
 
+/** connections on which calls are sent behind one another */
+export const pipe_count = 4;
+
 /** A pool of connections as one database role, with the timeouts that keep one request from hurting the others. */
 export class Database {
   readonly pool: pg.Pool;
-  readonly #pipe_pool: pg.Pool;
-  readonly #pipe: Pipe;
+  readonly #pipes: Pipe[];
   readonly connection_string: string;
   readonly #append_listeners = new Set<AppendListener>();
   /** A quarter of the pool is for reads that take long: the rest is left to those that do not. */
@@ -116,9 +118,8 @@ export class Database {
       types,
     };
     this.pool = new pg.Pool({ ...connection, max: options.size });
-    this.#pipe_pool = new pg.Pool({ ...connection, max: 1, pipeline: true });
-    this.#pipe = new Pipe(this.#pipe_pool);
-    for (const pool of [this.pool, this.#pipe_pool]) {
+    this.#pipes = Array.from({ length: pipe_count }, () => new Pipe(connection));
+    for (const pool of this.#pools()) {
       // A connection can break between two statements of a transaction: the next one says so, and this only keeps the process alive.
       pool.on('connect', (client) => client.on('error', () => {}));
       // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
@@ -173,10 +174,15 @@ export class Database {
     }
   }
 
-  /** The same on a connection of its own, behind what was sent there before: it begins when that is done, without waiting for its answer. */
-  async callInOrder(query: Query, values: unknown[]): Promise<unknown[]> {
+  /**
+   * The same on a connection of its own, behind what was sent there before: it begins when that is done, without waiting for its answer.
+   * `pipe` says which of `pipe_count` connections, opened when they are first used.
+   */
+  async callInOrder(pipe: number, query: Query, values: unknown[]): Promise<unknown[]> {
+    const way = this.#pipes[pipe];
+    if (way === undefined) throw new Error(`there is no pipe ${pipe}`);
     try {
-      const result = await this.#pipe.query({ name: query.name, text: query.text, values });
+      const result = await way.query({ name: query.name, text: query.text, values });
       return result.rows;
     } catch (error) {
       throw translate(error);
@@ -195,7 +201,11 @@ export class Database {
   }
 
   async end(): Promise<void> {
-    await Promise.all([this.pool.end(), this.#pipe_pool.end()]);
+    await Promise.all(this.#pools().map((pool) => pool.end()));
+  }
+
+  #pools(): pg.Pool[] {
+    return [this.pool, ...this.#pipes.map((pipe) => pipe.pool)];
   }
 
   async #run<Result>(begin: string, actor: Actor, work: (tx: Tx) => Promise<Result>): Promise<Result> {

@@ -1,5 +1,8 @@
 // One connection on which a statement is sent while those before it are still at work. Postgres does them in the order in which they were
 // sent, each a transaction by itself, and begins the next one without waiting for us to read the answer of the one before.
+//
+// A large statement goes out piece by piece, as Postgres takes it, and only while this process does nothing else. So an answer is passed on
+// once what was sent behind it is out: whoever waits for the answer has work to do then, and so has Postgres.
 import pg from 'pg';
 
 /** A connection that is held as long as statements are on their way; the pool has it meanwhile to itself, and closes it when it idles. */
@@ -9,21 +12,25 @@ interface Line {
 }
 
 export class Pipe {
-  readonly #pool: pg.Pool;
+  /** of one connection, which is opened when it is first used */
+  readonly pool: pg.Pool;
   #line: Line | null = null;
 
-  /** `pool` has one connection, in pipeline mode. */
-  constructor(pool: pg.Pool) {
-    this.#pool = pool;
+  constructor(connection: pg.PoolConfig) {
+    this.pool = new pg.Pool({ ...connection, max: 1, pipeline: true });
   }
 
   async query(statement: pg.QueryConfig): Promise<pg.QueryResult> {
-    this.#line ??= { client: this.#pool.connect(), in_flight: 0 };
+    this.#line ??= { client: this.pool.connect(), in_flight: 0 };
     const line = this.#line;
     line.in_flight += 1;
     try {
       const client = await line.client;
-      return await client.query(statement);
+      try {
+        return await client.query(statement);
+      } finally {
+        await sent(client);
+      }
     } catch (error) {
       // What comes next is not sent behind a connection that may be broken.
       const is_refused = error instanceof pg.DatabaseError && error.severity === 'ERROR';
@@ -44,4 +51,18 @@ export class Pipe {
   #leave(line: Line): void {
     if (this.#line === line) this.#line = null;
   }
+}
+
+/** Resolves when everything is out that is to go out on a connection, or never will be. */
+async function sent({ connection: { stream } }: pg.PoolClient): Promise<void> {
+  if (stream.writableLength === 0 || stream.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const settle = () => {
+      stream.off('drain', settle);
+      stream.off('close', settle);
+      resolve();
+    };
+    stream.on('drain', settle);
+    stream.on('close', settle);
+  });
 }

@@ -16,8 +16,15 @@ const wait: Query = {
   parameters: [],
 };
 
+const measure: Query = {
+  name: 'pipe_measure',
+  text: 'select length($1)::integer as number, clock_timestamp()::text as measured_at',
+  parameters: [],
+};
+const MeasuredSchema = z.array(z.object({ number: z.number(), measured_at: z.string() }));
+
 const send = async (divisor: number) => {
-  const [row] = NumberSchema.parse(await database.callInOrder(divide, [divisor]));
+  const [row] = NumberSchema.parse(await database.callInOrder(0, divide, [divisor]));
   return row?.number;
 };
 
@@ -36,7 +43,7 @@ test('one that fails does so by itself, and those behind it are done in their or
 });
 
 test('a connection that breaks fails what was sent on it, and the next statement goes on another', async () => {
-  const cut = [database.callInOrder(wait, []), send(1), send(2)];
+  const cut = [database.callInOrder(0, wait, []), send(1), send(2)];
   const settled = Promise.allSettled(cut);
   let pid = 0;
   await waitFor('it is at work', async () => {
@@ -54,4 +61,16 @@ test('a connection that breaks fails what was sent on it, and the next statement
     expect(each).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
   }
   expect(await Promise.all([send(4), send(5)])).toEqual([25, 20]);
+});
+
+test('a large statement is out before the one in front of it is answered, however busy the process is then', async () => {
+  const text = 'x'.repeat(20_000_000);
+  const first = send(1).then(() => {
+    const busy_until_ms = Date.now() + 2_000;
+    while (Date.now() < busy_until_ms);
+    return busy_until_ms;
+  });
+  const [measured] = MeasuredSchema.parse(await database.callInOrder(0, measure, [text]));
+  expect(measured?.number).toBe(text.length);
+  expect(Date.parse(measured?.measured_at ?? '')).toBeLessThan(await first);
 });

@@ -1,6 +1,5 @@
 // What waits for its batch: per tenant two lanes that take turns, so that a bulk request does not make single ones wait.
 import type { Command, Outcome } from './command.ts';
-import type { Prepared } from './steps.ts';
 
 /** One commit costs about as much as a few hundred commands; larger batches only add to everybody's wait. */
 const max_batch_commands = 500;
@@ -12,8 +11,8 @@ export interface Unit {
   commands: Command[];
   atomic: boolean;
   dry_run: boolean;
-  /** of an atomic group, begun while its tenant's batch before is at work; null in it: there was nothing to begin */
-  prepared: Promise<Prepared | null> | null;
+  /** an atomic group of postings, which one optimistic call posts as a whole or not at all */
+  is_group: boolean;
   resolve: (outcomes: Outcome[]) => void;
   reject: (error: unknown) => void;
 }
@@ -61,8 +60,33 @@ export function commandCount(units: Unit[]): number {
   return units.reduce((sum, unit) => sum + unit.commands.length, 0);
 }
 
+/** The unit that the next batch begins with. */
+export function maybeNextUnit({ lanes, turn }: TenantQueue): Unit | null {
+  const [first] = lanes[turn];
+  const [second] = lanes[turn === 'single' ? 'bulk' : 'single'];
+  return first ?? second ?? null;
+}
+
+export function isPlainGroup({
+  commands,
+  atomic,
+  dry_run,
+}: Pick<Unit, 'commands' | 'atomic' | 'dry_run'>): boolean {
+  const is_plain = ({ order }: Command) =>
+    order.kind === 'post' || (order.kind === 'answer' && order.status < 400);
+  return atomic && !dry_run && commands.every(is_plain);
+}
+
+/** The group that is in front of the bulk lane. */
+export function takeGroup(queue: TenantQueue): TenantBatch {
+  queue.turn = queue.turn === 'single' ? 'bulk' : 'single';
+  queue.is_bulk_in_flight = true;
+  const units = queue.lanes.bulk[0]?.is_group ? queue.lanes.bulk.splice(0, 1) : [];
+  return { queue, units, claims: [] };
+}
+
 /**
- * Up to a batch of units, the lanes taking turns, each in its order. An atomic group or a dry run goes alone. A second command with the
+ * Up to a batch of units, the lanes taking turns, each in its order. A group is left; other atomic units and dry runs go alone. A second command with the
  * key, the reference or the target of one before it ends its lane's share, as it has to see what that one did. None, when they all have
  * to see what is in flight.
  */
@@ -78,7 +102,7 @@ export function takeBatch(queue: TenantQueue): TenantBatch {
   while (open.length > 0 && units.length < max_batch_commands) {
     open = open.filter((lane) => {
       const [unit] = lane;
-      if (unit === undefined || units.length >= max_batch_commands) return false;
+      if (unit === undefined || unit.is_group || units.length >= max_batch_commands) return false;
       if (unit.atomic || unit.dry_run) {
         if (units.length > 0) return false;
         lane.shift();

@@ -1,18 +1,21 @@
 // The events of a batch as the log has them, once it is posted as it is: streams of this process need not read them.
 import type { OwnEvent } from '../log/index.ts';
 import type { Draft } from './draft.ts';
-import type { Batch } from './posting_batch.ts';
+import type { Batch } from './posting_attempt.ts';
 
 /** Is told what was posted and committed; asks for the events if somebody follows the tenant's log. */
 export type OfferEvents = (tenant_id: string, events: () => OwnEvent[]) => void;
 
-/** Of a batch whose commands are all posted, from `first_position` on; `recorded_at` as Postgres answers it. */
+/** Of a batch that is posted as it is, from `first_position` on; `recorded_at` as Postgres answers it. */
 export function ownEvents(batch: Batch, first_position: number, recorded_at: string): OwnEvent[] {
-  return batch.commands.map(({ event_id, actor_id, request_id, draft }, index) => {
-    if (draft === null) throw new Error('a posted command without its draft');
+  let position = first_position - 1;
+  return batch.commands.flatMap(({ event_id, actor_id, request_id, draft }) => {
+    // The answer to a key is no event.
+    if (draft === null) return [];
+    position += 1;
     return {
       row: {
-        position: first_position + index,
+        position,
         id: event_id,
         type: draft.event_type,
         subject_id: draft.subject_id,

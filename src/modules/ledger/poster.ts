@@ -1,7 +1,7 @@
 // The group commit. Commands of one tenant wait while the tenant's previous batch is in flight, then go to Postgres together, as one
 // statement that is one transaction; plain batches of several tenants share it. Each command succeeds or fails on its own; an atomic
-// group is a batch of its own. While one call is in the database, the process answers the one before and reads the next; and when many wait
-// already, the next call is sent behind it, so that the database need not wait for us either.
+// group is a batch and a call of its own. While one call is in the database, the process answers the one before and reads the next; and when
+// many wait already, the next call is sent behind it, so that the database need not wait for us either.
 //
 // Per tenant there are two lanes that take turns within each batch, so that a bulk request does not make single ones wait. Between
 // tenants the turns go round. Queues are bounded: beyond them a command is refused with 503 before anything was done.
@@ -12,46 +12,47 @@ import { waitedForLock } from '../../postgres_errors.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { Command, Outcome } from './command.ts';
 import {
-  answerUnits,
   commandCount,
+  isPlainGroup,
   type Lane,
+  maybeNextUnit,
   newQueue,
   releaseClaims,
   type TenantBatch,
   type TenantQueue,
   takeBatch,
+  takeGroup,
   type Unit,
 } from './lanes.ts';
 import { LimitedBalances } from './limited_balances.ts';
-import { renderAnswer } from './outcomes.ts';
-import { type OfferEvents, ownEvents } from './own_events.ts';
-import { type PostingContext, postAlone, prepareAhead } from './posting_alone.ts';
-import { type Batch, type BatchResult, postBatches } from './posting_batch.ts';
+import type { OfferEvents } from './own_events.ts';
+import { answerPosted, maybePlain, type PlainBatch } from './plain_batch.ts';
+import { type PostingContext, postAlone } from './posting_alone.ts';
+import type { Batch } from './posting_attempt.ts';
+import { type BatchResult, postBatches, postGroup } from './posting_batch.ts';
 import { PostingMetrics } from './posting_metrics.ts';
-import { batchCommand, prepareSteps, type Step } from './steps.ts';
+import { max_calls, type Way, Ways } from './ways.ts';
 
 const max_waiting_per_tenant = 20_000;
 const max_waiting = 60_000;
-/** Calls of plain batches on their way at once: one that is worked on, and one behind it … */
-const max_calls = 2;
-/** … if so many commands wait: a call costs as much as some dozen of them, and fewer would rather come with others. */
+/** A call of plain batches goes behind another if so many commands wait: it costs as much as some dozen of them, and fewer would rather come with others. */
 const min_commands_behind = 32;
-/** of batches that cannot share a call: follow-ups, atomic groups, dry runs; so that a large one of one tenant does not stop the others */
+/** A group goes behind another if it is no larger than this: what comes next of their tenant waits for both. */
+const max_commands_behind = 2_500;
+/** of batches that go by themselves: follow-ups, dry runs, what was not certain; so that a large one of one tenant does not stop the others */
 const max_alone_in_flight = 3;
 /** so that one call stays short, however many tenants wait */
 const max_tenants_per_call = 32;
-/** balances of limited accounts that one batch learns for later ones, under the tenant's lock */
-const learnt_per_batch = 32;
 
 export class Poster {
   readonly #context: PostingContext;
   readonly #offerEvents: OfferEvents;
   readonly #queues = new Map<string, TenantQueue>();
-  /** tenants whose next batch may be taken, in turn */
+  /** tenants whose next batch may be taken, in turn: those with a plain one, and those with an atomic group */
   readonly #ready: TenantQueue[] = [];
+  #ready_groups: TenantQueue[] = [];
   readonly #idle_waiters: (() => void)[] = [];
-  /** calls of plain batches in the database, or on their way there */
-  #calls = 0;
+  readonly #ways = new Ways();
   /** calls whose commands are posted, and about to be answered */
   #answering = 0;
   /** tenants with a batch that is in the database by itself, and the batches that wait for that */
@@ -117,34 +118,42 @@ export class Poster {
     this.#queues.set(tenant_id, queue);
     this.#waiting += count;
     queue.waiting += count;
-    return new Promise((answer, reject) => {
-      // The answer of a large group takes a while to write: the next batch is sent before.
-      const resolve = unit.atomic ? (outcomes: Outcome[]) => setImmediate(answer, outcomes) : answer;
-      queue.lanes[lane].push({ ...unit, prepared: null, resolve, reject });
+    return new Promise((resolve, reject) => {
+      queue.lanes[lane].push({ ...unit, is_group: isPlainGroup(unit), resolve, reject });
       this.#offer(queue);
-      this.#prepareNext(queue);
     });
   }
 
   /** Puts a tenant in turn, and starts batches as long as there is room. */
   #offer(queue: TenantQueue): void {
     if (queue.waiting === 0 && queue.in_flight === 0 && !queue.is_alone) this.#queues.delete(queue.tenant_id);
-    if (queue.waiting > 0 && !queue.in_turn && this.#mayFollow(queue)) {
-      queue.in_turn = true;
-      this.#ready.push(queue);
-    }
+    if (queue.waiting > 0 && !queue.in_turn && this.#mayFollow(queue)) this.#putInTurn(queue);
     this.#startNext();
   }
 
+  #putInTurn(queue: TenantQueue): void {
+    const next = maybeNextUnit(queue);
+    if (next === null) return;
+    queue.in_turn = true;
+    (next.is_group ? this.#ready_groups : this.#ready).push(queue);
+  }
+
   /**
-   * Whether the tenant's next batch may be taken: behind one in flight only if it can be prepared on what is expected of that, and not if
-   * the order of the two matters.
+   * Whether the tenant's next batch may be taken: behind one in flight only if it can be prepared on what is expected of that, goes the same
+   * way, and the order of the two does not matter.
    */
   #mayFollow(queue: TenantQueue): boolean {
     if (queue.is_alone) return false;
     if (queue.in_flight === 0) return true;
-    const is_ordered = queue.is_bulk_in_flight || queue.lanes.bulk.length > 0;
-    return !is_ordered && this.#context.balances.maybeKnown(queue.tenant_id) !== null;
+    if (this.#context.balances.maybeKnown(queue.tenant_id) === null) return false;
+    const way = this.#ways.maybeOf(queue);
+    if (way !== null) {
+      const next = maybeNextUnit(queue);
+      const is_small_group = next?.is_group === true && next.commands.length <= max_commands_behind;
+      // Single ones that wait are not made to wait for two.
+      return is_small_group && !way.is_preparing && queue.lanes.single.length === 0;
+    }
+    return !queue.is_bulk_in_flight && queue.lanes.bulk.length === 0;
   }
 
   #startNext(): void {
@@ -156,17 +165,27 @@ export class Poster {
       if (next === undefined) break;
       void this.#runAlone(next);
     }
+    this.#ready_groups = this.#ways.beginGroups(this.#ready_groups, (queue, way) => {
+      for (const taken of this.#take(queue, true)) {
+        way.queue = queue;
+        way.is_preparing = true;
+        void this.#run(way, (answers) => this.#postGroup(taken, way, answers));
+      }
+    });
     while (this.#mayCall()) {
-      const batches = this.#takeTogether();
-      if (batches.length > 0) void this.#runTogether(batches);
+      const some = this.#ready.splice(0, max_tenants_per_call);
+      const batches = some.flatMap((queue) => this.#take(queue, false));
+      if (batches.length === 0) continue;
+      void this.#run(this.#ways.plain, (answers) => this.#postTogether(batches, answers));
     }
     if (!this.#isIdle()) return;
     for (const resolve of this.#idle_waiters.splice(0)) resolve();
   }
 
   #mayCall(): boolean {
-    if (this.#ready.length === 0 || this.#calls >= max_calls) return false;
-    if (this.#calls === 0) return true;
+    const { calls } = this.#ways.plain;
+    if (this.#ready.length === 0 || calls >= max_calls) return false;
+    if (calls === 0) return true;
     let waiting = 0;
     for (const queue of this.#ready) {
       waiting += queue.waiting;
@@ -176,33 +195,24 @@ export class Poster {
   }
 
   #isIdle(): boolean {
-    const is_calling = this.#calls > 0 || this.#alone.size > 0 || this.#alone_waiting.length > 0;
-    return this.#waiting === 0 && !is_calling && this.#answering === 0;
+    const is_alone = this.#alone.size > 0 || this.#alone_waiting.length > 0;
+    return this.#waiting === 0 && this.#ways.areIdle && !is_alone && this.#answering === 0;
   }
 
-  /** The next batches of the tenants whose turn it is, which from now on are in flight. */
-  #takeTogether(): TenantBatch[] {
-    return this.#ready.splice(0, max_tenants_per_call).flatMap((queue) => {
-      queue.in_turn = false;
-      // Since it came in turn a batch of its own may have been set aside, or commands whose order matters have come: it is offered again.
-      if (!this.#mayFollow(queue)) return [];
-      const taken = takeBatch(queue);
-      // All that waits has to see first what is in flight.
-      if (taken.units.length === 0) return [];
-      const count = commandCount(taken.units);
-      queue.in_flight += 1;
-      queue.waiting -= count;
-      this.#waiting -= count;
-      this.#context.metrics.batch_size.observe(count);
-      return [taken];
-    });
-  }
-
-  /** Begins with the atomic group that is next while the tenant's batch before is at work. */
-  #prepareNext(queue: TenantQueue): void {
-    const [next] = queue.lanes.bulk;
-    if (next === undefined || !next.atomic || next.prepared !== null || !queue.is_alone) return;
-    next.prepared = prepareAhead(this.#context, queue.tenant_id, next.commands);
+  /** The next batch of a tenant whose turn it is, which from now on is in flight. None when it may not be taken any more. */
+  #take(queue: TenantQueue, is_group: boolean): TenantBatch[] {
+    queue.in_turn = false;
+    // Since it came in turn a batch of its own may have been set aside, or commands whose order matters have come: it is offered again.
+    if (!this.#mayFollow(queue)) return [];
+    const taken = is_group ? takeGroup(queue) : takeBatch(queue);
+    // All that waits has to see first what is in flight.
+    if (taken.units.length === 0) return [];
+    const count = commandCount(taken.units);
+    queue.in_flight += 1;
+    queue.waiting -= count;
+    this.#waiting -= count;
+    this.#context.metrics.batch_size.observe(count);
+    return [taken];
   }
 
   /** A batch is no longer in flight, and the tenant's next may go. */
@@ -219,13 +229,15 @@ export class Poster {
     this.#alone_waiting.push(taken);
   }
 
-  async #runTogether(batches: TenantBatch[]): Promise<void> {
-    this.#calls += 1;
+  /** One call. `post` adds what answers it. */
+  async #run(way: Way, post: (answers: (() => void)[]) => Promise<void>): Promise<void> {
+    way.calls += 1;
     const answers: (() => void)[] = [];
     try {
-      await this.#postTogether(batches, answers);
+      await post(answers);
     } finally {
-      this.#calls -= 1;
+      way.calls -= 1;
+      if (way.calls === 0) way.queue = null;
       this.#answering += 1;
       this.#startNext();
       // Only then, so that the next call is on its way while clients are answered: their answers would otherwise go before it.
@@ -240,8 +252,6 @@ export class Poster {
   async #runAlone(taken: TenantBatch): Promise<void> {
     const { queue, units } = taken;
     this.#alone.add(queue);
-    // Once this one is on its way.
-    setImmediate(() => this.#prepareNext(queue));
     let again: Unit[] = [];
     try {
       again = await postAlone(this.#context, queue.tenant_id, units);
@@ -257,85 +267,79 @@ export class Poster {
     }
   }
 
-  /** Posts what is plain in one call, of one tenant or several, and adds what answers it; sets aside the batches that have to go alone. */
+  /** Posts what is plain in one call, of one tenant or several; sets aside the batches that have to go alone. */
   async #postTogether(batches: TenantBatch[], answers: (() => void)[]): Promise<void> {
-    const together = new Map<Batch, { taken: TenantBatch; steps: Step[] }>();
+    const together = new Map<PlainBatch, TenantBatch>();
     // What cannot be prepared goes wrong again alone, where it is answered.
-    const plain = await Promise.all(batches.map((taken) => this.#maybePlain(taken).catch(() => null)));
+    const plain = await Promise.all(
+      batches.map((taken) => maybePlain(this.#context, taken).catch(() => null)),
+    );
     batches.forEach((taken, index) => {
       const prepared = plain[index] ?? null;
       if (prepared === null) this.#setAside(taken);
-      else together.set(prepared.batch, { taken, steps: prepared.steps });
+      else together.set(prepared, taken);
     });
     if (together.size < batches.length) this.#startNext();
     let results: Map<Batch, BatchResult | null>;
     try {
-      results = await postBatches(this.#context, [...together.keys()]);
+      const posted = [...together.keys()].map(({ batch }) => batch);
+      results = await postBatches(this.#context, posted, this.#ways.plain.pipe);
     } catch (error) {
-      for (const { taken } of together.values()) {
-        // Whose lock it was is not known: the others need not wait for it, nor fail with it. Alone it is waited for longer.
-        if (!(error instanceof Problem) || waitedForLock(error)) {
-          this.#setAside(taken);
-          continue;
-        }
-        for (const unit of taken.units) unit.reject(error);
-        this.#release(taken);
-      }
+      for (const taken of together.values()) this.#fail(taken, error);
       return;
     }
-    for (const [batch, { taken, steps }] of together) {
-      const result = results.get(batch) ?? null;
-      if (result === null) {
-        this.#setAside(taken);
-        continue;
-      }
-      this.#release(taken);
-      answers.push(() => {
-        try {
-          this.#answerPosted(taken, batch, steps, result);
-        } catch (error) {
-          // It is posted, and its keys say so; the answers of other tenants do not fail with it.
-          for (const unit of taken.units) unit.reject(error);
-        }
-      });
+    for (const [prepared, taken] of together) {
+      this.#conclude(taken, prepared, results.get(prepared.batch) ?? null, answers);
     }
   }
 
-  /** The batch as one to be posted with others: only drafts that follow up nothing. Null when it has to go alone. */
-  async #maybePlain({ queue, units }: TenantBatch): Promise<{ batch: Batch; steps: Step[] } | null> {
-    const { tenant_id } = queue;
-    const commands = units.flatMap((unit) => unit.commands);
-    const is_plain =
-      units.every((unit) => !unit.atomic && !unit.dry_run) &&
-      commands.every(({ order }) => order.kind === 'post');
-    if (!is_plain) return null;
-    const { steps, accounts_position } = await prepareSteps(this.#context, tenant_id, commands, false);
-    if (steps.some((step) => step.draft === null)) return null;
-    const batch = {
-      tenant_id,
-      accounts_position,
-      commands: steps.map(batchCommand),
-      learning: this.#context.accounts.takeLimited(tenant_id, learnt_per_batch),
-      atomic: false,
-      dry_run: false,
-    };
-    return { batch, steps };
+  /** Posts an atomic group in a call of its own; sets it aside when it is not certain that all of it is posted. */
+  async #postGroup(taken: TenantBatch, way: Way, answers: (() => void)[]): Promise<void> {
+    const prepared = await maybePlain(this.#context, taken).catch(() => null);
+    way.is_preparing = false;
+    if (prepared === null) {
+      this.#setAside(taken);
+      return;
+    }
+    const posting = postGroup(this.#context, prepared.batch, way.pipe);
+    // What it is expected to do is known from here on, so the next group of its tenant may follow.
+    this.#offer(taken.queue);
+    try {
+      this.#conclude(taken, prepared, await posting, answers);
+    } catch (error) {
+      this.#fail(taken, error);
+    }
   }
 
-  /** Answers a batch that was posted as it is. */
-  #answerPosted({ queue, units }: TenantBatch, batch: Batch, steps: Step[], result: BatchResult): void {
-    const { first_position, recorded_at } = result;
-    if (first_position === null || recorded_at === null) throw new Error('a batch was posted nowhere');
-    this.#offerEvents(queue.tenant_id, () => ownEvents(batch, first_position, recorded_at));
-    this.#context.database.appended(queue.tenant_id, first_position + steps.length - 1);
-    this.#context.metrics.posted.inc({ outcome: 'posted' }, steps.length);
-    answerUnits(
-      units,
-      steps.map((step, index) => ({
-        state: 'answered',
-        replayed: false,
-        ...renderAnswer(step, first_position + index, recorded_at),
-      })),
-    );
+  #fail(taken: TenantBatch, error: unknown): void {
+    // Whose lock it was is not known: the others need not wait for it, nor fail with it. Alone it is waited for longer.
+    if (!(error instanceof Problem) || waitedForLock(error)) {
+      this.#setAside(taken);
+      return;
+    }
+    for (const unit of taken.units) unit.reject(error);
+    this.#release(taken);
+  }
+
+  /** A batch that was posted as it is, or (null) that has to go alone. */
+  #conclude(
+    taken: TenantBatch,
+    prepared: PlainBatch,
+    result: BatchResult | null,
+    answers: (() => void)[],
+  ): void {
+    if (result === null) {
+      this.#setAside(taken);
+      return;
+    }
+    this.#release(taken);
+    answers.push(() => {
+      try {
+        answerPosted(this.#context, this.#offerEvents, taken, prepared, result);
+      } catch (error) {
+        // It is posted, and its keys say so; the answers of other tenants do not fail with it.
+        for (const unit of taken.units) unit.reject(error);
+      }
+    });
   }
 }

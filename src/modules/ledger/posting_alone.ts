@@ -1,15 +1,13 @@
-// Batches that go to the database by themselves: follow-ups, atomic groups, dry runs, and what turned out not to be certain among others.
+// Batches that go to the database by themselves: follow-ups, dry runs, and what turned out not to be certain.
 import type { Database } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import type { AccountCache } from './account_cache.ts';
-import type { Command } from './command.ts';
-import { hasExpiry } from './draft.ts';
 import { answerUnits, type Unit } from './lanes.ts';
 import type { LimitedBalances } from './limited_balances.ts';
 import { concludeBatch, lastPosition, preparedOutcome, refusedOutcomes } from './outcomes.ts';
 import { postBatch } from './posting_batch.ts';
 import type { PostingMetrics } from './posting_metrics.ts';
-import { batchCommand, type Prepared, prepareSteps } from './steps.ts';
+import { batchCommand, prepareSteps } from './steps.ts';
 
 /** What posting works with. */
 export interface PostingContext {
@@ -17,21 +15,6 @@ export interface PostingContext {
   accounts: AccountCache;
   balances: LimitedBalances;
   metrics: PostingMetrics;
-}
-
-/**
- * An atomic group, prepared while another batch of its tenant is at work, so that Postgres waits less for us. Null when it has to see first
- * what becomes of that one, or when an instant matters.
- */
-export async function prepareAhead(
-  context: PostingContext,
-  tenant_id: string,
-  commands: Command[],
-): Promise<Prepared | null> {
-  const can_begin = commands.every(({ order }) => order.kind === 'post' && !hasExpiry(order.request));
-  if (!can_begin) return null;
-  // What goes wrong does so again when it is its turn, where it is answered.
-  return prepareSteps(context, tenant_id, commands, true).catch(() => null);
 }
 
 /** A batch that fails as a whole was rolled back as a whole: each unit is then tried alone, so that one cannot hurt the others. */
@@ -56,24 +39,20 @@ async function post(context: PostingContext, tenant_id: string, units: Unit[]): 
   const [first] = units;
   const atomic = first?.atomic ?? false;
   const dry_run = first?.dry_run ?? false;
-  let ahead = (await first?.prepared) ?? null;
   for (;;) {
-    const is_current = ahead !== null && ahead.accounts_position === accounts.position(tenant_id);
-    const { steps, accounts_position }: Prepared =
-      ahead !== null && is_current
-        ? ahead
-        : await prepareSteps(
-            context,
-            tenant_id,
-            units.flatMap((unit) => unit.commands),
-            atomic || dry_run,
-          );
-    ahead = null;
+    const commands = units.flatMap((unit) => unit.commands);
+    const { steps, accounts_position } = await prepareSteps(context, tenant_id, commands, atomic || dry_run);
     const writable = steps.filter((step) => step.rejection === null);
     const culprit = steps.findIndex((step) => step.problem !== null);
     if (atomic && culprit >= 0) {
-      const commands = steps.slice(0, culprit).map(batchCommand);
-      const before = { tenant_id, accounts_position, commands, learning: [], atomic, dry_run: true };
+      const before = {
+        tenant_id,
+        accounts_position,
+        commands: steps.slice(0, culprit).map(batchCommand),
+        learning: [],
+        atomic,
+        dry_run: true,
+      };
       const result = culprit === 0 ? null : await postBatch(context, before);
       await accounts.refresh(tenant_id);
       const is_stale = accounts.position(tenant_id) > accounts_position;
@@ -86,11 +65,10 @@ async function post(context: PostingContext, tenant_id: string, units: Unit[]): 
       answerUnits(units, steps.map(preparedOutcome));
       return [];
     }
-    const commands = writable.map(batchCommand);
     const result = await postBatch(context, {
       tenant_id,
       accounts_position,
-      commands,
+      commands: writable.map(batchCommand),
       learning: [],
       atomic,
       dry_run,

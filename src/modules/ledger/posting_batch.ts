@@ -2,26 +2,20 @@
 import { z } from 'zod';
 import type { Database, Query } from '../../db.ts';
 import { violates } from '../../postgres_errors.ts';
-import type { ResolvedAccount } from './account_cache.ts';
-import { BatchArrays, type BatchCommand, encodeBatch, TenantArrays } from './batch_arrays.ts';
-import type { Draft } from './draft.ts';
+import { BatchArrays, encodeBatch, TenantArrays } from './batch_arrays.ts';
+import { type LimitedBalances, worstEffects } from './limited_balances.ts';
 import {
-  isConstrained,
-  type Known,
-  type LimitedBalances,
-  type Posted,
-  staysWithin,
-  type WorstEffect,
-  worstEffects,
-} from './limited_balances.ts';
-
-const OptimisticResultSchema = z.object({
-  state: z.enum(['posted', 'mixed', 'refused', 'uncertain', 'accounts_stale', 'halted']),
-  first_position: z.number().nullable(),
-  recorded_at: z.string().nullable(),
-  limited_balances: z.array(z.string().nullable()).nullable(),
-});
-type OptimisticResult = z.infer<typeof OptimisticResultSchema>;
+  type Attempt,
+  attempt,
+  type Batch,
+  draftsOf,
+  expectPosted,
+  type Head,
+  learn,
+  type OptimisticResult,
+  OptimisticResultSchema,
+  settle,
+} from './posting_attempt.ts';
 
 const BatchResultSchema = OptimisticResultSchema.extend({
   positions: z.array(z.number().nullable()).nullable(),
@@ -53,23 +47,14 @@ const post_transactions: Query = {
 /** What a wrong guess of the optimistic path violates; the exact path then says which command it was. */
 const optimistic_constraints = ['idempotency_key_pkey', 'reference_taken', 'transaction_link_pkey'];
 
-export interface Batch {
-  tenant_id: string;
-  accounts_position: number;
-  commands: BatchCommand[];
-  /** accounts whose balances are learnt with this batch, so that the limits of later ones cost no query */
-  learning: ResolvedAccount[];
-  atomic: boolean;
-  dry_run: boolean;
-}
-
 /** One call for the whole batch; twice when the optimistic path was not certain, or had guessed wrong. */
 export async function postBatch(
   { database, balances }: { database: Database; balances: LimitedBalances },
   batch: Batch,
 ): Promise<BatchResult> {
   const attempted = batch.dry_run ? null : attempt(balances, batch);
-  const optimistic = attempted === null ? null : await postOptimistically(database, balances, attempted);
+  const optimistic =
+    attempted === null ? null : await postOptimistically(database, balances, attempted, null);
   if (optimistic !== null && optimistic.state !== 'uncertain') return optimistic;
 
   const worst = worstEffects(draftsOf(batch));
@@ -79,6 +64,7 @@ export async function postBatch(
     null,
     true,
     encodeBatch(batch.commands, [...worst.values()], true),
+    null,
   );
   if (batch.dry_run || result.recorded_at === null || result.first_position === null) return result;
   const posted = batch.commands.filter(
@@ -88,116 +74,18 @@ export async function postBatch(
   return result;
 }
 
-/** Keeps what the exact path has posted of a batch; it looks up no balances that could be kept. */
-function learn(balances: LimitedBalances, batch: Batch, first_position: number, recorded_at: string): void {
-  const event_id = lastEventId(batch);
-  if (event_id === null) return;
-  const { tenant_id, accounts_position } = batch;
-  const drafts = draftsOf(batch);
-  const position = first_position - 1 + drafts.length;
-  const posted = { position, event_id, recorded_at, accounts_position, found: new Map(), drafts };
-  if (balances.maybeKnown(tenant_id)?.position !== first_position - 1) {
-    balances.begin(tenant_id, posted);
-    return;
-  }
-  balances.expect(tenant_id, posted);
-  balances.confirm(tenant_id, posted, 0);
-}
-
-function draftsOf(batch: Batch): Draft[] {
-  return batch.commands.flatMap(({ draft }) => (draft === null ? [] : [draft]));
-}
-
-/** Of the event that comes last in the log, if a batch is posted; null when it only stores answers. */
-function lastEventId(batch: Batch): string | null {
-  return batch.commands.findLast(({ draft }) => draft !== null)?.event_id ?? null;
-}
-
-/** The last event of a log, as far as the process knows. */
-interface Head {
-  position: number;
-  /** uuid */
-  event_id: string;
-  /** of that event, or of one before it */
-  recorded_at: string;
-}
-
-/** An optimistic call, prepared: what it looks up, and what it relies on. */
-interface Attempt {
-  batch: Batch;
-  drafts: Draft[];
-  /** limited accounts whose balances are to be looked up, and checked as far as the batch concerns them */
-  unknown: WorstEffect[];
-  known: Known | null;
-  /** of what is known */
-  head: Head | null;
-  /** whether the limits of some accounts are left out, because their known balances meet them */
-  relies: boolean;
-}
-
-/** Null when what is known says already that a command may have to be refused. */
-function attempt(balances: LimitedBalances, batch: Batch): Attempt | null {
-  const drafts = draftsOf(batch);
-  const newest = balances.maybeKnown(batch.tenant_id);
-  // A batch that was prepared on older accounts may have missed a change that is known here to have been before.
-  const known = newest !== null && newest.accounts_position <= batch.accounts_position ? newest : null;
-  const constrained = [...worstEffects(drafts).values()].filter(isConstrained);
-  const unknown = new Map<string, WorstEffect>();
-  for (const each of constrained) {
-    const balance = known?.balances.get(each.account.id);
-    if (balance === undefined) unknown.set(each.account.id, each);
-    else if (!staysWithin(each, balance)) return null;
-  }
-  const relies = unknown.size < constrained.length;
-  for (const account of batch.learning) {
-    if (known?.balances.has(account.id) || unknown.has(account.id)) continue;
-    unknown.set(account.id, { account, out: 0n, in: 0n });
-  }
-  const head: Head | null =
-    known === null
-      ? null
-      : { position: known.position, event_id: known.event_id, recorded_at: known.recorded_at };
-  return { batch, drafts, unknown: [...unknown.values()], known, head, relies };
-}
-
-/** Counts an attempt that is being sent, so that the next one can be prepared on it. Without knowledge of the log the next one waits. */
-function expectPosted(balances: LimitedBalances, { batch, drafts, known }: Attempt): void {
-  const { tenant_id, accounts_position } = batch;
-  const event_id = lastEventId(batch);
-  if (event_id === null) return;
-  if (known === null) balances.forget(tenant_id);
-  else balances.expect(tenant_id, { event_id, accounts_position, drafts });
-}
-
-/** Keeps what an attempt has taught about balances, or takes back what was expected of it. Null: it failed. */
-function settle(balances: LimitedBalances, attempted: Attempt, result: OptimisticResult | null): void {
-  const { batch, drafts, unknown, known, head, relies } = attempted;
-  const { tenant_id, accounts_position } = batch;
-  const event_id = lastEventId(batch);
-  if (event_id === null) return;
-  if (result?.state !== 'posted' || result.first_position === null || result.recorded_at === null) {
-    balances.forget(tenant_id);
-    return;
-  }
-  const found = new Map<string, bigint>();
-  unknown.forEach((each, index) => {
-    const balance = result.limited_balances?.[index] ?? null;
-    if (balance !== null) found.set(each.account.id, BigInt(balance));
-  });
-  const before = result.first_position - 1;
-  const position = before + drafts.length;
-  const posted: Posted = {
-    position,
-    event_id,
-    recorded_at: result.recorded_at,
-    accounts_position,
-    found,
-    drafts,
-  };
-  const shift = head === null ? 0 : before - head.position;
-  const is_expected = known !== null && balances.maybeKnown(tenant_id) === known && (relies || shift === 0);
-  if (is_expected) balances.confirm(tenant_id, posted, shift);
-  else balances.begin(tenant_id, posted);
+/**
+ * An atomic group in one optimistic call. The next one of its tenant may be sent on the same `pipe` before this answers: it is prepared on what
+ * is expected of this one. Null when it is to be posted alone, because something about it is not certain: nothing of it is written then.
+ */
+export async function postGroup(
+  { database, balances }: { database: Database; balances: LimitedBalances },
+  batch: Batch,
+  pipe: number,
+): Promise<BatchResult | null> {
+  const attempted = attempt(balances, batch);
+  const result = attempted === null ? null : await postOptimistically(database, balances, attempted, pipe);
+  return result?.state === 'posted' ? result : null;
 }
 
 /** Null when the guess was wrong. */
@@ -205,13 +93,14 @@ async function postOptimistically(
   database: Database,
   balances: LimitedBalances,
   attempted: Attempt,
+  pipe: number | null,
 ): Promise<BatchResult | null> {
   const { batch, unknown, head, relies } = attempted;
   const arrays = encodeBatch(batch.commands, unknown, false);
   expectPosted(balances, attempted);
   let result: BatchResult | null = null;
   try {
-    result = await call(database, batch, relies ? head : null, false, arrays).catch(nullIfGuessedWrong);
+    result = await call(database, batch, relies ? head : null, false, arrays, pipe).catch(nullIfGuessedWrong);
   } finally {
     settle(balances, attempted, result);
   }
@@ -285,13 +174,14 @@ function encodeTenants(attempts: Attempt[]): TenantArrays {
 }
 
 /**
- * Plain batches of several tenants in one call: one commit for all. The next ones may be sent before this answers: they are prepared on what
- * is expected of these, and Postgres takes them in order. Null for a batch that is to be posted alone, because something about
- * it is not certain. None of them is atomic, a dry run, or has answers or targets.
+ * Plain batches of several tenants in one call: one commit for all. The next ones of these tenants may be sent on the same `pipe` before this
+ * answers: they are prepared on what is expected of these, and Postgres takes them in order. Null for a batch that is to be posted
+ * alone, because something about it is not certain. None of them is atomic, a dry run, or has answers or targets.
  */
 export async function postBatches(
   { database, balances }: { database: Database; balances: LimitedBalances },
   batches: Batch[],
+  pipe: number,
 ): Promise<Map<Batch, BatchResult | null>> {
   const results = new Map<Batch, BatchResult | null>(batches.map((batch) => [batch, null]));
   const attempts = batches
@@ -311,6 +201,7 @@ export async function postBatches(
   try {
     const answered = await database
       .callInOrder(
+        pipe,
         post_batches,
         values.map((array) => array.text()),
       )
@@ -332,8 +223,9 @@ async function call(
   relied_on: Head | null,
   exact: boolean,
   arrays: BatchArrays,
+  pipe: number | null,
 ): Promise<BatchResult> {
-  const [row] = await database.callWith(post_transactions, [
+  const values = [
     batch.tenant_id,
     batch.accounts_position,
     relied_on?.position ?? null,
@@ -343,6 +235,10 @@ async function call(
     batch.atomic,
     batch.dry_run,
     ...arrays.all().map((array) => array.text()),
-  ]);
+  ];
+  const [row] =
+    pipe === null
+      ? await database.callWith(post_transactions, values)
+      : await database.callInOrder(pipe, post_transactions, values);
   return BatchResultSchema.parse(row);
 }

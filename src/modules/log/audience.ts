@@ -12,6 +12,8 @@ interface Group {
   filter: Filter;
   key: string;
   listeners: Set<Listener>;
+  /** the last position that was offered to it: it may be listed under several things that one event has */
+  offered_position: number;
   /** of the batch that is being delivered */
   messages: Buffer[];
 }
@@ -31,7 +33,7 @@ export class Audience {
     const key = filterKey(filter);
     let group = this.#groups.get(key);
     if (group === undefined) {
-      group = { filter, key, listeners: new Set(), messages: [] };
+      group = { filter, key, listeners: new Set(), offered_position: 0, messages: [] };
       this.#groups.set(key, group);
       this.#list(group);
     }
@@ -52,16 +54,9 @@ export class Audience {
   /** Gives each listener what it wants of these, in one piece. */
   deliver(frames: Frame[]): void {
     if (this.#of.size === 0) return;
-    const touched = new Set<Group>();
-    const give = (group: Group, frame: Frame) => {
-      group.messages.push(frame.bytes);
-      touched.add(group);
-    };
-    for (const frame of frames) {
-      for (const group of this.#everything) give(group, frame);
-      for (const group of this.#wanting(frame)) if (matches(group.filter, frame)) give(group, frame);
-    }
-    for (const group of touched) {
+    const wanting: Group[] = [];
+    for (const frame of frames) this.#offer(frame, wanting);
+    for (const group of wanting) {
       const [first] = group.messages;
       const messages =
         group.messages.length === 1 && first !== undefined ? first : Buffer.concat(group.messages);
@@ -71,19 +66,27 @@ export class Audience {
     }
   }
 
-  /** The groups that may want it, each once. */
-  #wanting(frame: Frame): Iterable<Group> {
-    const found = new Set<Group>(this.#by_type.get(frame.type));
-    for (const group of this.#by_subject.get(frame.subject_id)) found.add(group);
-    if (this.#by_account.size === 0 && this.#by_prefix.size === 0) return found;
+  /** Adds its message to the groups that want it, and those of them that had none to `wanting`. */
+  #offer(frame: Frame, wanting: Group[]): void {
+    const offer = (groups: Iterable<Group>) => {
+      for (const group of groups) {
+        if (group.offered_position === frame.position) continue;
+        group.offered_position = frame.position;
+        if (!matches(group.filter, frame)) continue;
+        if (group.messages.length === 0) wanting.push(group);
+        group.messages.push(frame.bytes);
+      }
+    };
+    offer(this.#everything);
+    offer(this.#by_type.get(frame.type));
+    offer(this.#by_subject.get(frame.subject_id));
+    if (this.#by_account.size === 0 && this.#by_prefix.size === 0) return;
     for (const { account_id, account_code } of frame.touched) {
-      for (const group of this.#by_account.get(account_id)) found.add(group);
+      offer(this.#by_account.get(account_id));
       for (const length of this.#prefix_lengths.keys()) {
-        if (length > account_code.length) continue;
-        for (const group of this.#by_prefix.get(account_code.slice(0, length))) found.add(group);
+        if (length <= account_code.length) offer(this.#by_prefix.get(account_code.slice(0, length)));
       }
     }
-    return found;
   }
 
   #list(group: Group): void {

@@ -10,7 +10,7 @@ import { postBatches } from '../../../src/modules/ledger/posting_batch.ts';
 import { batchCommand, prepareSteps } from '../../../src/modules/ledger/steps.ts';
 import { asSuperuser, database } from '../../support/database.ts';
 import type { TestTenant } from '../../support/factories.ts';
-import { aBook, newPoster, payment, statusOf } from './books.ts';
+import { aBook, command, newPoster, payment, statusOf } from './books.ts';
 
 const CountSchema = z.object({ count: z.number() });
 const HeadSchema = z.object({ position: z.number(), id: z.string(), recorded_at: z.string() });
@@ -93,6 +93,74 @@ test('hundreds of payments at once of two processes never overdraw a wallet, and
   }
 });
 
+test('atomic groups of many at once never overdraw a wallet, and each is posted as a whole or not at all', async () => {
+  const tenants = await Promise.all([aBook(), aBook()]);
+  const posters = [newPoster(), newPoster()];
+  for (const tenant of tenants) await posters[0]?.submit(tenant.id, payment(tenant, 300));
+  const sums = tenants.map(() => 300n);
+  let refused = 0;
+  const send = async (number: number) => {
+    const index = number % tenants.length;
+    const tenant = tenants[index];
+    const poster = posters[(number >> 1) % posters.length];
+    if (tenant === undefined || poster === undefined) throw new Error('nobody pays');
+    const amount = number % 5 === 0 ? 3 : -2;
+    const group = Array.from({ length: 20 }, () => payment(tenant, amount));
+    // Some take a reference that others have too, so that calls fail which others were sent behind.
+    if (number % 7 === 0) group.push(payment(tenant, amount, { reference: `r-${number % 21}` }));
+    const mark = command(tenant, { kind: 'answer', status: 201, body: '{}' });
+    const outcomes = await poster.submitAtomic(tenant.id, [...group, mark]);
+    const statuses = new Set(outcomes.map(statusOf));
+    if (outcomes.every(({ state }) => state === 'answered')) {
+      expect(statuses).toEqual(new Set([201]));
+      sums[index] = (sums[index] ?? 0n) + BigInt(amount * group.length);
+      return;
+    }
+    expect(statuses.has('insufficient_funds') || statuses.has('reference_taken')).toBe(true);
+    refused += 1;
+  };
+  const single = async (tenant: TestTenant) => {
+    const outcome = await posters[0]?.submit(tenant.id, payment(tenant, 1));
+    expect(outcome === undefined ? null : statusOf(outcome)).toBe(201);
+    const index = tenants.indexOf(tenant);
+    sums[index] = (sums[index] ?? 0n) + 1n;
+  };
+  await Promise.all([
+    ...tenants.flatMap((tenant) => Array.from({ length: 50 }, () => single(tenant))),
+    ...Array.from({ length: 24 }, async (_, first) => {
+      for (let number = first; number < 240; number += 24) await send(number);
+    }),
+  ]);
+  expect(refused).toBeGreaterThan(20);
+  for (const [index, tenant] of tenants.entries()) {
+    expect(await balancesOf(tenant)).toEqual({ lowest: 0n, last: sums[index] });
+  }
+});
+
+test('a group waits for a few groups of other tenants, and not until those have no more', async () => {
+  const poster = newPoster();
+  const tenants = await Promise.all(Array.from({ length: 4 }, aBook));
+  const postGroup = async (tenant: TestTenant) => {
+    const outcomes = await poster.submitAtomic(
+      tenant.id,
+      Array.from({ length: 100 }, () => payment(tenant, 1)),
+    );
+    expect(new Set(outcomes.map(statusOf))).toEqual(new Set([201]));
+  };
+  const left = tenants.map(() => 30);
+  const floods = tenants.flatMap((tenant, index) =>
+    Array.from({ length: 30 }, async () => {
+      await postGroup(tenant);
+      left[index] = (left[index] ?? 0) - 1;
+    }),
+  );
+  const late = await aBook();
+  await postGroup(late);
+  expect(Math.min(...left)).toBeGreaterThan(0);
+  await Promise.all(floods);
+  expect(left).toEqual([0, 0, 0, 0]);
+});
+
 test('the same key in two calls that are on their way is posted once, and answered twice', async () => {
   const tenant = await aBook();
   const poster = newPoster();
@@ -144,7 +212,7 @@ test('what is known of balances does not hold when another event has the positio
       found: new Map([[wallet?.id ?? '', 1_000n]]),
       drafts: [],
     });
-    const results = await postBatches({ database, balances }, [batch]);
+    const results = await postBatches({ database, balances }, [batch], 0);
     expect(results.get(batch)).toBeNull();
     expect(balances.maybeKnown(tenant.id)).toBeNull();
   }

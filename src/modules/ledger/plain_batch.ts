@@ -24,8 +24,10 @@ export async function maybePlain(
   const atomic = units.some((unit) => unit.is_group);
   if (!atomic && !units.every(isPlain)) return null;
   const commands = units.flatMap((unit) => unit.commands);
-  const { steps, accounts_position } = await prepareSteps(context, tenant_id, commands, atomic);
-  if (steps.some((step) => step.problem !== null)) return null;
+  // What goes wrong here does so again alone, where it is answered.
+  const prepared = await prepareSteps(context, tenant_id, commands, atomic).catch(() => null);
+  if (prepared === null || prepared.steps.some((step) => step.problem !== null)) return null;
+  const { steps, accounts_position } = prepared;
   const batch = {
     tenant_id,
     accounts_position,

@@ -187,16 +187,15 @@ export class Poster {
     if (this.#ready.length === 0 || calls >= max_calls) return false;
     if (calls === 0) return true;
     let waiting = 0;
-    for (const queue of this.#ready) {
+    return this.#ready.some((queue) => {
       waiting += queue.waiting;
-      if (waiting >= min_commands_behind) return true;
-    }
-    return false;
+      return waiting >= min_commands_behind;
+    });
   }
 
   #isIdle(): boolean {
-    const is_alone = this.#alone.size > 0 || this.#alone_waiting.length > 0;
-    return this.#waiting === 0 && this.#ways.areIdle && !is_alone && this.#answering === 0;
+    const alone_count = this.#alone.size + this.#alone_waiting.length;
+    return this.#waiting + alone_count + this.#answering === 0 && this.#ways.areIdle;
   }
 
   /** The next batch of a tenant whose turn it is, which from now on is in flight. None when it may not be taken any more. */
@@ -270,10 +269,7 @@ export class Poster {
   /** Posts what is plain in one call, of one tenant or several; sets aside the batches that have to go alone. */
   async #postTogether(batches: TenantBatch[], answers: (() => void)[]): Promise<void> {
     const together = new Map<PlainBatch, TenantBatch>();
-    // What cannot be prepared goes wrong again alone, where it is answered.
-    const plain = await Promise.all(
-      batches.map((taken) => maybePlain(this.#context, taken).catch(() => null)),
-    );
+    const plain = await Promise.all(batches.map((taken) => maybePlain(this.#context, taken)));
     batches.forEach((taken, index) => {
       const prepared = plain[index] ?? null;
       if (prepared === null) this.#setAside(taken);
@@ -285,7 +281,11 @@ export class Poster {
       const posted = [...together.keys()].map(({ batch }) => batch);
       results = await postBatches(this.#context, posted, this.#ways.plain.pipe);
     } catch (error) {
-      for (const taken of together.values()) this.#fail(taken, error);
+      for (const taken of together.values()) {
+        // Whose lock it was is not known: the others need not wait for it, nor fail with it. Alone it is waited for longer.
+        if (waitedForLock(error)) this.#setAside(taken);
+        else this.#fail(taken, error);
+      }
       return;
     }
     for (const [prepared, taken] of together) {
@@ -295,7 +295,7 @@ export class Poster {
 
   /** Posts an atomic group in a call of its own; sets it aside when it is not certain that all of it is posted. */
   async #postGroup(taken: TenantBatch, way: Way, answers: (() => void)[]): Promise<void> {
-    const prepared = await maybePlain(this.#context, taken).catch(() => null);
+    const prepared = await maybePlain(this.#context, taken);
     way.is_preparing = false;
     if (prepared === null) {
       this.#setAside(taken);
@@ -304,16 +304,19 @@ export class Poster {
     const posting = postGroup(this.#context, prepared.batch, way.pipe);
     // What it is expected to do is known from here on, so the next group of its tenant may follow.
     this.#offer(taken.queue);
+    let result: BatchResult | null;
     try {
-      this.#conclude(taken, prepared, await posting, answers);
+      result = await posting;
     } catch (error) {
       this.#fail(taken, error);
+      return;
     }
+    this.#conclude(taken, prepared, result, answers);
   }
 
+  /** Unreachable and halted are nobody's fault, and answered; whose fault something else is shows when each goes alone. */
   #fail(taken: TenantBatch, error: unknown): void {
-    // Whose lock it was is not known: the others need not wait for it, nor fail with it. Alone it is waited for longer.
-    if (!(error instanceof Problem) || waitedForLock(error)) {
+    if (!(error instanceof Problem)) {
       this.#setAside(taken);
       return;
     }

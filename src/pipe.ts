@@ -26,17 +26,14 @@ export class Pipe {
     line.in_flight += 1;
     try {
       const client = await line.client;
-      try {
-        return await client.query(statement);
-      } finally {
-        await sent(client);
-      }
+      return await client.query(statement);
     } catch (error) {
       // What comes next is not sent behind a connection that may be broken.
       const is_refused = error instanceof pg.DatabaseError && error.severity === 'ERROR';
       if (!is_refused) this.#leave(line);
       throw error;
     } finally {
+      await line.client.then(sent, () => undefined);
       line.in_flight -= 1;
       if (line.in_flight === 0) {
         this.#leave(line);

@@ -35,8 +35,7 @@ test(`what many clients do at once, the model would have done in the order of th
   for (const event of events.slice(0, opened)) recordAccount(model, event);
   const { violations, accepted, refused } = judge(model, events.slice(opened), attempts);
   expect(violations).toEqual([]);
-  // The longer it goes on, the more of it meets limits and holds that have ended.
-  expect(accepted).toBeGreaterThan(attempts.length / 6);
+  expect(accepted).toBeGreaterThan(attempts.length / 4);
   expect(refused).toBeGreaterThan(attempts.length / 10);
 
   for (const account of model.ledger.accounts.values()) {

@@ -86,9 +86,9 @@ export function takeGroup(queue: TenantQueue): TenantBatch {
 }
 
 /**
- * Up to a batch of units, the lanes taking turns, each in its order. A group is left; other atomic units and dry runs go alone. A second command with the
- * key, the reference or the target of one before it ends its lane's share, as it has to see what that one did. None, when they all have
- * to see what is in flight.
+ * Up to a batch of units, the lanes taking turns, each in its order. A group is left where it is; other atomic units and dry runs go by
+ * themselves. A second command with the key, the reference or the target of one before it ends its lane's share, as it has to see what that
+ * one did. None, when they all have to see what is in flight.
  */
 export function takeBatch(queue: TenantQueue): TenantBatch {
   const units: Unit[] = [];

@@ -19,29 +19,35 @@ const prefixes = {
 export type IdKind = keyof typeof prefixes;
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+const digits = '0123456789abcdef';
+const hyphen = codeOf('-');
+const underscore = codeOf('_');
 // Tables, because every request makes, writes and reads several ids.
-/** two letters for 10 bits */
-const letter_pairs = Array.from(
-  { length: 1_024 },
-  (_, bits) => alphabet.charAt(bits >> 5) + alphabet.charAt(bits & 31),
-);
-/** two digits for a byte */
-const digit_pairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const letter_codes = Uint8Array.from(alphabet, codeOf);
+const digit_codes = Uint8Array.from(digits, codeOf);
 /** 5 bits by the code of a letter, 4 bits by that of a digit; -1 for every other character of ASCII */
 const letter_bits = bitsOf(alphabet);
-const digit_bits = bitsOf('0123456789abcdef');
+const digit_bits = bitsOf(digits);
+
+function codeOf(symbol: string): number {
+  return symbol.charCodeAt(0);
+}
 
 function bitsOf(symbols: string): Int8Array {
   const table = new Int8Array(128).fill(-1);
-  for (const [bits, symbol] of [...symbols].entries()) table[symbol.charCodeAt(0)] = bits;
+  for (const [bits, symbol] of [...symbols].entries()) table[codeOf(symbol)] = bits;
   return table;
 }
+
+// An id is written here and read as one string. Put together from pieces it would stay in pieces, which everybody who writes it has to
+// visit one by one.
+const text_length = 36;
+const text = Buffer.alloc(text_length);
+const new_text = Buffer.alloc(text_length);
 
 const pool = Buffer.allocUnsafe(8 * 256);
 let pool_offset = pool.length;
 let last_ms = 0;
-/** the digits of `last_ms`, up to the version */
-let head = '';
 let sequence = 0;
 
 /**
@@ -56,26 +62,52 @@ export function newUuid(now_ms = Date.now()): string {
     pool_offset = 0;
   }
   // The variant of RFC 9562 takes two of the 64 random bits.
-  pool[pool_offset] = (pool.readUInt8(pool_offset) & 0x3f) | 0x80;
-  let text = `${head}${alphabet.charAt(sequence >> 8)}${digit_pairs[sequence & 0xff]}-`;
-  for (let index = 0; index < 8; index += 1) {
-    if (index === 2) text += '-';
-    text += digit_pairs[pool.readUInt8(pool_offset + index)];
+  pool[pool_offset] = ((pool[pool_offset] ?? 0) & 0x3f) | 0x80;
+  new_text[15] = digit_codes[sequence >> 8] ?? 0;
+  writeByte(new_text, 16, sequence & 0xff);
+  for (let index = 0, at = 19; index < 8; index += 1, at += 2) {
+    if (at === 23) at += 1;
+    writeByte(new_text, at, pool[pool_offset + index] ?? 0);
   }
   pool_offset += 8;
-  return text;
+  return new_text.toString('latin1');
 }
 
+/** Writes all up to the sequence, and the hyphens. */
 function beginMillisecond(ms: number): void {
-  const digits = ms.toString(16).padStart(12, '0');
+  const hex = ms.toString(16).padStart(12, '0');
+  new_text.write(`${hex.slice(0, 8)}-${hex.slice(8)}-7___-____-____________`, 'latin1');
   last_ms = ms;
-  head = `${digits.slice(0, 8)}-${digits.slice(8)}-7`;
   sequence = 0;
+}
+
+function writeByte(target: Buffer, at: number, byte: number): void {
+  target[at] = digit_codes[byte >> 4] ?? 0;
+  target[at + 1] = digit_codes[byte & 15] ?? 0;
+}
+
+/** 32 digits as uuid text */
+export function uuidOfHex(hex: string): string {
+  for (let index = 0, at = 0; index < 32; index += 1, at += 1) {
+    if (at === 8 || at === 13 || at === 18 || at === 23) {
+      text[at] = hyphen;
+      at += 1;
+    }
+    text[at] = hex.charCodeAt(index);
+  }
+  return text.toString('latin1');
 }
 
 /** uuid text → TypeID text */
 export function encodeId(kind: IdKind, uuid: string): string {
-  let text = `${prefixes[kind]}_`;
+  const prefix = prefixes[kind];
+  let at = 0;
+  while (at < prefix.length) {
+    text[at] = prefix.charCodeAt(at);
+    at += 1;
+  }
+  text[at] = underscore;
+  at += 1;
   // 26 letters are 130 bits, so two zero bits go ahead of the 128.
   let waiting = 0;
   let waiting_bits = 2;
@@ -84,17 +116,15 @@ export function encodeId(kind: IdKind, uuid: string): string {
     if (code === hyphen) continue;
     waiting = (waiting << 4) | (digit_bits[code] ?? 0);
     waiting_bits += 4;
-    if (waiting_bits >= 10) {
-      waiting_bits -= 10;
-      text += letter_pairs[waiting >> waiting_bits];
+    if (waiting_bits >= 5) {
+      waiting_bits -= 5;
+      text[at] = letter_codes[waiting >> waiting_bits] ?? 0;
+      at += 1;
       waiting &= (1 << waiting_bits) - 1;
     }
   }
-  return text;
+  return text.toString('latin1', 0, at);
 }
-
-const hyphen = '-'.charCodeAt(0);
-const underscore = '_'.charCodeAt(0);
 
 /** TypeID text → uuid text; null when it is not a TypeID of that kind. */
 export function maybeDecodeId(kind: IdKind, id: string): string | null {
@@ -102,7 +132,7 @@ export function maybeDecodeId(kind: IdKind, id: string): string | null {
   const start = prefix.length + 1;
   if (id.length !== start + 26 || !id.startsWith(prefix) || id.charCodeAt(start - 1) !== underscore)
     return null;
-  let text = '';
+  let at = 0;
   let waiting = 0;
   let waiting_bits = -2;
   for (let index = start; index < id.length; index += 1) {
@@ -111,14 +141,18 @@ export function maybeDecodeId(kind: IdKind, id: string): string | null {
     if (bits < 0 || (index === start && bits > 7)) return null;
     waiting = (waiting << 5) | bits;
     waiting_bits += 5;
-    if (waiting_bits >= 8) {
-      waiting_bits -= 8;
-      text += digit_pairs[waiting >> waiting_bits];
+    while (waiting_bits >= 4) {
+      waiting_bits -= 4;
+      if (at === 8 || at === 13 || at === 18 || at === 23) {
+        text[at] = hyphen;
+        at += 1;
+      }
+      text[at] = digit_codes[waiting >> waiting_bits] ?? 0;
+      at += 1;
       waiting &= (1 << waiting_bits) - 1;
-      if (text.length === 8 || text.length === 13 || text.length === 18 || text.length === 23) text += '-';
     }
   }
-  return text;
+  return text.toString('latin1');
 }
 
 /** TypeID text → uuid text; a wrong prefix or form is a 400 that names the expected prefix. */

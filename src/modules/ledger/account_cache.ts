@@ -284,8 +284,9 @@ function resolved(row: z.infer<typeof FoundSchema>): ResolvedAccount[] {
       status: row.status,
       available_min: row.available_min === null ? null : BigInt(row.available_min),
       posted_max: row.posted_max === null ? null : BigInt(row.posted_max),
-      json_head: `{"account_id":"${account_id}","account_code":"${row.code}",`,
-      json_tail: `"currency":"${row.currency}","scale":${row.scale}}`,
+      // One string each, and not pieces that whoever writes an entry has to visit.
+      json_head: ['{"account_id":"', account_id, '","account_code":"', row.code, '",'].join(''),
+      json_tail: ['"currency":"', row.currency, '","scale":', row.scale, '}'].join(''),
     },
   ];
 }

@@ -26,8 +26,9 @@ export interface TailReader {
   /** Each event once, before it goes to streams. */
   onFrames: (tenant_id: string, frames: Frame[]) => void;
   onTrouble: (tenant_id: string, error: unknown, failures: number) => void;
-  /** what the ring of one tenant may weigh */
+  /** what the ring of one tenant may weigh, and what it has appended and its tail has not come to */
   ringLimitBytes: () => number;
+  ownLimitBytes: () => number;
 }
 
 /** Waits until the tail has come to where it stands. */
@@ -81,7 +82,7 @@ export class Tail {
 
   /** What this process has appended and committed; whoever calls this wakes the tail afterwards. */
   offer(frames: Frame[]): void {
-    this.#own.add(frames, this.#head, this.#reader.ringLimitBytes());
+    this.#own.add(frames, this.#head, this.#reader.ownLimitBytes());
   }
 
   stop(): void {

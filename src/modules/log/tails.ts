@@ -14,10 +14,13 @@ const sql = queries(import.meta.url, 'tail_list', 'tail_bounds', 'tail_list_head
 
 /** read into the ring when a tail is opened: whoever comes back after a restart was not away for long */
 const first_ring_positions = 500;
-/** of all rings together, and of one at least and at most */
+/** of all rings together, and of one at least */
 const rings_bytes = 96 * 1024 * 1024;
 const min_ring_bytes = 64 * 1024;
-const max_ring_bytes = 4 * 1024 * 1024;
+/** Of one ring at most: in a larger one events grow old at the full rate, and collecting those took a tenth of the process's time. */
+const max_ring_bytes = 1024 * 1024;
+/** of what one tenant has appended here and its tail has not come to: it is soon gone, and an atomic group should fit */
+const max_own_bytes = 4 * 1024 * 1024;
 /** how often is looked, when other processes are heard of and when they are not; and at how many tails at a time */
 const look_interval_ms = 250;
 const look_every = 4;
@@ -154,7 +157,15 @@ export class Tails implements TailReader {
   }
 
   ringLimitBytes(): number {
-    return Math.min(max_ring_bytes, Math.max(min_ring_bytes, rings_bytes / Math.max(1, this.#tails.size)));
+    return Math.min(max_ring_bytes, this.#shareBytes());
+  }
+
+  ownLimitBytes(): number {
+    return Math.min(max_own_bytes, this.#shareBytes());
+  }
+
+  #shareBytes(): number {
+    return Math.max(min_ring_bytes, rings_bytes / Math.max(1, this.#tails.size));
   }
 
   #lookAround(): void {

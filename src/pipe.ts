@@ -52,14 +52,7 @@ export class Pipe {
 
 /** Resolves when everything is out that is to go out on a connection, or never will be. */
 async function sent({ connection: { stream } }: pg.PoolClient): Promise<void> {
-  if (stream.writableLength === 0 || stream.destroyed) return;
-  await new Promise<void>((resolve) => {
-    const settle = () => {
-      stream.off('drain', settle);
-      stream.off('close', settle);
-      resolve();
-    };
-    stream.on('drain', settle);
-    stream.on('close', settle);
-  });
+  if (stream.writableLength === 0 || stream.destroyed || stream.writableEnded) return;
+  // Nothing, written last: it is done with when all before it is. `drain` only comes after a write that was told to wait.
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }

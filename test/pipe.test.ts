@@ -1,12 +1,16 @@
 // Statements that are sent behind one another on one connection.
+import type { Duplex } from 'node:stream';
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Query } from '../src/db.ts';
-import { asSuperuser, database } from './support/database.ts';
+import { Pipe } from '../src/pipe.ts';
+import { asSuperuser, database, databaseUrl } from './support/database.ts';
 import { waitFor } from './support/wait.ts';
 
 const PidSchema = z.object({ pid: z.number() });
 const NumberSchema = z.array(z.object({ number: z.number() }));
+const WaitingSchema = z.object({ count: z.number() });
 const EndedSchema = z.object({ ended: z.boolean() });
 
 const divide: Query = { name: 'pipe_divide', text: 'select 100 / $1::integer as number', parameters: [] };
@@ -73,4 +77,36 @@ test('a large statement is out before the one in front of it is answered, howeve
   const [measured] = MeasuredSchema.parse(await database.callInOrder(0, measure, [text]));
   expect(measured?.number).toBe(text.length);
   expect(Date.parse(measured?.measured_at ?? '')).toBeLessThan(await first);
+});
+
+test('an answer is passed on when little is on its way out behind it, which the socket says no word of', async () => {
+  const pipe = new Pipe({ connectionString: databaseUrl('lattice_app') });
+  const opened: Duplex[] = [];
+  pipe.pool.on('connect', ({ connection }) => opened.push(connection.stream));
+  const lock_id = 7_471;
+  // Postgres takes nothing more while it waits for the lock, so that what is sent stays on its way.
+  const holder = new pg.Client({ connectionString: databaseUrl('lattice_app') });
+  await holder.connect();
+  await holder.query('select pg_advisory_lock($1)', [lock_id]);
+  const answers = [pipe.query({ text: 'select pg_advisory_xact_lock($1)', values: [lock_id] })];
+  await waitFor('it waits for the lock', async () => {
+    const [waiting] = await asSuperuser(
+      WaitingSchema,
+      'select count(*)::integer as count from pg_locks where objid = $1 and not granted',
+      [lock_id],
+    );
+    return waiting?.count === 1;
+  });
+  const [stream] = opened;
+  const text = 'x'.repeat(20_000);
+  while (stream?.writableLength === 0) {
+    answers.push(pipe.query({ text: 'select length($1)', values: [text] }));
+    // It is written in one of the next turns of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(stream?.writableNeedDrain).toBe(false);
+  await holder.end();
+  for (const { rows } of (await Promise.all(answers)).slice(1))
+    expect(rows).toEqual([{ length: text.length }]);
+  await pipe.pool.end();
 });

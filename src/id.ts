@@ -66,7 +66,7 @@ export function newUuid(now_ms = Date.now()): string {
   new_text[15] = digit_codes[sequence >> 8] ?? 0;
   writeByte(new_text, 16, sequence & 0xff);
   for (let index = 0, at = 19; index < 8; index += 1, at += 2) {
-    if (at === 23) at += 1;
+    if (isHyphenAt(at)) at += 1;
     writeByte(new_text, at, pool[pool_offset + index] ?? 0);
   }
   pool_offset += 8;
@@ -86,10 +86,15 @@ function writeByte(target: Buffer, at: number, byte: number): void {
   target[at + 1] = digit_codes[byte & 15] ?? 0;
 }
 
+/** Where a uuid has its hyphens. */
+function isHyphenAt(index: number): boolean {
+  return index === 8 || index === 13 || index === 18 || index === 23;
+}
+
 /** 32 digits as uuid text */
 export function uuidOfHex(hex: string): string {
   for (let index = 0, at = 0; index < 32; index += 1, at += 1) {
-    if (at === 8 || at === 13 || at === 18 || at === 23) {
+    if (isHyphenAt(at)) {
       text[at] = hyphen;
       at += 1;
     }
@@ -143,7 +148,7 @@ export function maybeDecodeId(kind: IdKind, id: string): string | null {
     waiting_bits += 5;
     while (waiting_bits >= 4) {
       waiting_bits -= 4;
-      if (at === 8 || at === 13 || at === 18 || at === 23) {
+      if (isHyphenAt(at)) {
         text[at] = hyphen;
         at += 1;
       }

@@ -56,6 +56,13 @@ class JoinedTexts {
   }
 }
 
+/** As parameters of a call. */
+export function textsOf(arrays: (ArrayLiteral | JoinedTexts)[]): (string | null)[] {
+  const texts: (string | null)[] = [];
+  for (const array of arrays) texts.push(array.text());
+  return texts;
+}
+
 /** The first arguments of ledger.post_batches, in its order. */
 export class TenantArrays {
   readonly tenant_ids = new ArrayLiteral('uuid[]');
@@ -136,45 +143,17 @@ export function encodeBatch(
 ): BatchArrays {
   const arrays = new BatchArrays();
   const numbers = new Map(limited.map((each, index) => [each.account.id, index + 1]));
-  commands.forEach((command, index) => {
-    const { draft } = command;
+  for (const [index, command] of commands.entries()) {
     const number = index + 1;
-    arrays.key_hashes.add(command.key_hash);
-    arrays.request_hashes.add(command.request_hash);
-    arrays.answer_statuses.add(command.answer?.status ?? null);
-    arrays.answers.add(command.answer?.body ?? null);
-    arrays.event_ids.add(draft === null ? null : command.event_id);
-    arrays.types.add(draft === null ? null : draft.event_type);
-    arrays.subject_ids.add(draft === null ? null : draft.subject_id);
-    arrays.data.add(draft === null ? null : draft.data);
-    arrays.actor_ids.add(command.actor_id);
-    arrays.request_ids.addText(command.request_id);
-    arrays.effective_ats.add(draft === null ? null : draft.effective_at);
-    arrays.reference_hashes.add(
-      draft === null || draft.reference === null ? null : referenceHash(draft.reference),
-    );
-    arrays.target_ids.add(draft?.target?.id ?? null);
-    arrays.target_numbers.add(draft?.target?.number ?? null);
-    arrays.target_kinds.add(draft?.target?.kind ?? null);
-    arrays.target_finals.add(draft?.target?.final ?? null);
-    arrays.target_expires_ats.add(draft === null ? null : mustPrecede(draft));
-    if (draft === null) return;
-
-    draft.entries.forEach((entry, ordinal) => {
-      arrays.entry_commands.add(number);
-      arrays.entry_ordinals.add(ordinal + 1);
-      arrays.entry_account_ids.add(entry.account.id);
-      arrays.entry_layers.add(entry.layer);
-      arrays.entry_directions.add(entry.direction);
-      arrays.entry_amounts.add(entry.amount);
-      arrays.entry_effective_ats.add(entry.effective_at ?? draft.effective_at);
-      arrays.entry_expires_ats.add(entry.layer === 'pending' ? draft.expires_at : null);
-    });
+    const { draft } = command;
+    addCommand(arrays, command);
+    if (draft === null) continue;
+    addEntries(arrays, number, draft);
     for (const [key, value] of Object.entries(draft.metadata)) {
       arrays.pair_commands.add(number);
       arrays.pair_hashes.add(metadataPairHash(key, value));
     }
-    if (!with_effects) return;
+    if (!with_effects) continue;
     for (const effect of effectsOf(draft)) {
       arrays.effect_commands.add(number);
       arrays.effect_limiteds.add(numbers.get(effect.account.id) ?? null);
@@ -182,7 +161,7 @@ export function encodeBatch(
       arrays.effect_posteds.add(effect.posted);
       arrays.effect_checkeds.add(draft.limits_apply);
     }
-  });
+  }
   for (const each of limited) {
     arrays.limited_ids.add(each.account.id);
     arrays.limited_debit_normals.add(each.account.debit_normal);
@@ -192,4 +171,40 @@ export function encodeBatch(
     arrays.limited_worst_ins.add(each.in);
   }
   return arrays;
+}
+
+function addCommand(arrays: BatchArrays, command: BatchCommand): void {
+  const { draft } = command;
+  arrays.key_hashes.add(command.key_hash);
+  arrays.request_hashes.add(command.request_hash);
+  arrays.answer_statuses.add(command.answer?.status ?? null);
+  arrays.answers.add(command.answer?.body ?? null);
+  arrays.event_ids.add(draft === null ? null : command.event_id);
+  arrays.types.add(draft === null ? null : draft.event_type);
+  arrays.subject_ids.add(draft === null ? null : draft.subject_id);
+  arrays.data.add(draft === null ? null : draft.data);
+  arrays.actor_ids.add(command.actor_id);
+  arrays.request_ids.addText(command.request_id);
+  arrays.effective_ats.add(draft === null ? null : draft.effective_at);
+  arrays.reference_hashes.add(
+    draft === null || draft.reference === null ? null : referenceHash(draft.reference),
+  );
+  arrays.target_ids.add(draft?.target?.id ?? null);
+  arrays.target_numbers.add(draft?.target?.number ?? null);
+  arrays.target_kinds.add(draft?.target?.kind ?? null);
+  arrays.target_finals.add(draft?.target?.final ?? null);
+  arrays.target_expires_ats.add(draft === null ? null : mustPrecede(draft));
+}
+
+function addEntries(arrays: BatchArrays, number: number, draft: Draft): void {
+  for (const [index, entry] of draft.entries.entries()) {
+    arrays.entry_commands.add(number);
+    arrays.entry_ordinals.add(index + 1);
+    arrays.entry_account_ids.add(entry.account.id);
+    arrays.entry_layers.add(entry.layer);
+    arrays.entry_directions.add(entry.direction);
+    arrays.entry_amounts.add(entry.amount);
+    arrays.entry_effective_ats.add(entry.effective_at ?? draft.effective_at);
+    arrays.entry_expires_ats.add(entry.layer === 'pending' ? draft.expires_at : null);
+  }
 }

@@ -65,23 +65,25 @@ export function metadataPairHash(key: string, value: string): string {
 
 /** Entries with their accounts: account_not_found, then currency_mismatch; the first entry that is wrong is named. */
 export function resolveEntries(resolve: Resolve, requested: EntryRequest[], layer: Layer): DraftEntry[] {
-  const entries = requested.map((entry, index) => {
+  const entries: DraftEntry[] = [];
+  for (const [index, entry] of requested.entries()) {
     const account = resolve(entry.account);
     if (account === undefined) {
       const detail = `There is no account ${entry.account}`;
       throw entryProblem('account_not_found', detail, index, 'account', { account: entry.account });
     }
-    return { account, layer, direction: entry.direction, amount: BigInt(entry.amount) };
-  });
-  requested.forEach((entry, index) => {
+    entries.push({ account, layer, direction: entry.direction, amount: BigInt(entry.amount) });
+  }
+  for (const [index, entry] of requested.entries()) {
     const account = entries[index]?.account;
-    if (account === undefined || entry.currency === undefined || entry.currency === account.currency) return;
+    if (account === undefined || entry.currency === undefined || entry.currency === account.currency)
+      continue;
     const detail = `${account.code} is in ${account.currency}, not ${entry.currency}`;
     throw entryProblem('currency_mismatch', detail, index, 'currency', {
       account: account.code,
       currency: account.currency,
     });
-  });
+  }
   return entries;
 }
 
@@ -115,12 +117,12 @@ export function checkAccounts(entries: DraftEntry[]): void {
       ],
     });
   }
-  entries.forEach((entry, index) => {
-    if (entry.account.status === 'open') return;
+  for (const [index, entry] of entries.entries()) {
+    if (entry.account.status === 'open') continue;
     throw entryProblem('account_closed', `${entry.account.code} is closed`, index, 'account', {
       account: entry.account.code,
     });
-  });
+  }
   for (const [currency, { debits }] of totals(entries)) {
     if (fitsAmount(debits)) continue;
     const detail = `The debits in ${currency} have more than 38 digits`;

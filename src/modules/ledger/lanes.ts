@@ -57,7 +57,15 @@ export function newQueue(tenant_id: string): TenantQueue {
 }
 
 export function commandCount(units: Unit[]): number {
-  return units.reduce((sum, unit) => sum + unit.commands.length, 0);
+  let count = 0;
+  for (const { commands } of units) count += commands.length;
+  return count;
+}
+
+export function commandsOf(units: Unit[]): Command[] {
+  const all: Command[] = [];
+  for (const { commands } of units) all.push(...commands);
+  return all;
 }
 
 /** The unit that the next batch begins with. */
@@ -91,35 +99,37 @@ export function takeGroup(queue: TenantQueue): TenantBatch {
  * one did. None, when they all have to see what is in flight.
  */
 export function takeBatch(queue: TenantQueue): TenantBatch {
-  const units: Unit[] = [];
-  const claims: string[] = [];
+  const taken: TenantBatch = { queue, units: [], claims: [] };
   if (queue.in_flight === 0) queue.is_bulk_in_flight = false;
   queue.is_bulk_in_flight ||= queue.lanes.bulk.length > 0;
   const first = queue.turn;
   const second = first === 'single' ? 'bulk' : 'single';
   queue.turn = second;
   let open = [queue.lanes[first], queue.lanes[second]].filter((lane) => lane.length > 0);
-  while (open.length > 0 && units.length < max_batch_commands) {
-    open = open.filter((lane) => {
-      const [unit] = lane;
-      if (unit === undefined || unit.is_group || units.length >= max_batch_commands) return false;
-      if (unit.atomic || unit.dry_run) {
-        if (units.length > 0) return false;
-        lane.shift();
-        units.push(unit);
-        return false;
-      }
-      if (units[0]?.atomic || units[0]?.dry_run) return false;
-      const its_claims = unit.commands.flatMap(claimsOf);
-      if (its_claims.some((claim) => queue.claims.has(claim))) return false;
-      for (const claim of its_claims) queue.claims.add(claim);
-      claims.push(...its_claims);
-      lane.shift();
-      units.push(unit);
-      return true;
-    });
+  while (open.length > 0 && taken.units.length < max_batch_commands) {
+    open = open.filter((lane) => takeUnit(taken, lane));
   }
-  return { queue, units, claims };
+  return taken;
+}
+
+/** Takes the first unit of a lane into the batch if it may go with it, and answers whether the next of the lane may follow. */
+function takeUnit({ queue, units, claims }: TenantBatch, lane: Unit[]): boolean {
+  const [unit] = lane;
+  if (unit === undefined || unit.is_group || units.length >= max_batch_commands) return false;
+  if (unit.atomic || unit.dry_run) {
+    if (units.length > 0) return false;
+    lane.shift();
+    units.push(unit);
+    return false;
+  }
+  if (units[0]?.atomic || units[0]?.dry_run) return false;
+  const its_claims = claimsOf(unit);
+  for (const claim of its_claims) if (queue.claims.has(claim)) return false;
+  for (const claim of its_claims) queue.claims.add(claim);
+  claims.push(...its_claims);
+  lane.shift();
+  units.push(unit);
+  return true;
 }
 
 /** What comes next sees what has become of these. */
@@ -127,11 +137,14 @@ export function releaseClaims({ queue, claims }: TenantBatch): void {
   for (const claim of claims) queue.claims.delete(claim);
 }
 
-function claimsOf({ origin, order }: Command): string[] {
-  const claims = [origin.key_hash];
-  if ('target_id' in order) claims.push(order.target_id);
-  if ('request' in order && typeof order.request.reference === 'string')
-    claims.push(`reference ${order.request.reference}`);
+function claimsOf({ commands }: Unit): string[] {
+  const claims: string[] = [];
+  for (const { origin, order } of commands) {
+    claims.push(origin.key_hash);
+    if ('target_id' in order) claims.push(order.target_id);
+    if ('request' in order && typeof order.request.reference === 'string')
+      claims.push(`reference ${order.request.reference}`);
+  }
   return claims;
 }
 

@@ -118,25 +118,27 @@ export class LimitedBalances {
 
   /** Counts a batch that is sent to be posted right after what is known, all of it or nothing. */
   expect(tenant_id: string, batch: Pick<Posted, 'event_id' | 'accounts_position' | 'drafts'>): void {
-    this.#change(tenant_id, (known) => {
-      known.position += batch.drafts.length;
-      known.event_id = batch.event_id;
-      known.accounts_position = batch.accounts_position;
-      known.sent.push(batch.drafts);
-      countDrafts(known.balances, batch.drafts);
-    });
+    const known = this.#takeOut(tenant_id);
+    known.position += batch.drafts.length;
+    known.event_id = batch.event_id;
+    known.accounts_position = batch.accounts_position;
+    known.sent.push(batch.drafts);
+    countDrafts(known.balances, batch.drafts);
+    this.#keep(tenant_id, known);
   }
 
   /** What was sent first has been posted, `shift` positions further on than expected: what came between is no money. */
   confirm(tenant_id: string, posted: Posted, shift: number): void {
-    this.#change(tenant_id, (known) => {
-      known.sent = known.sent.slice(known.sent.indexOf(posted.drafts) + 1);
-      known.position += shift;
-      known.recorded_at = posted.recorded_at;
+    const known = this.#takeOut(tenant_id);
+    known.sent = known.sent.slice(known.sent.indexOf(posted.drafts) + 1);
+    known.position += shift;
+    known.recorded_at = posted.recorded_at;
+    if (posted.found.size > 0) {
       const found = new Map(posted.found);
       for (const drafts of [posted.drafts, ...known.sent]) countDrafts(found, drafts);
       for (const [account_id, balance] of found) known.balances.set(account_id, balance);
-    });
+    }
+    this.#keep(tenant_id, known);
   }
 
   /** Begins anew with a batch that was posted. */
@@ -145,16 +147,17 @@ export class LimitedBalances {
     const { position, event_id, recorded_at, accounts_position, found, drafts } = posted;
     const balances = new Map(found);
     countDrafts(balances, drafts);
-    this.#tenants.set(tenant_id, { position, event_id, recorded_at, accounts_position, balances, sent: [] });
-    this.#count += 1 + balances.size;
-    this.#makeRoom();
+    this.#keep(tenant_id, { position, event_id, recorded_at, accounts_position, balances, sent: [] });
   }
 
-  #change(tenant_id: string, change: (known: Known) => void): void {
+  #takeOut(tenant_id: string): Known {
     const known = this.#tenants.get(tenant_id);
     if (known === undefined) throw new Error('a batch follows nothing that is known');
     this.forget(tenant_id);
-    change(known);
+    return known;
+  }
+
+  #keep(tenant_id: string, known: Known): void {
     this.#tenants.set(tenant_id, known);
     this.#count += 1 + known.balances.size;
     this.#makeRoom();

@@ -17,7 +17,9 @@ export function lastPosition(result: BatchResult, written: Step[]): number {
   const { state, positions, first_position } = result;
   if (state === 'refused') return 0;
   if (positions !== null) return positions.reduce<number>((last, each) => Math.max(last, each ?? 0), 0);
-  return (first_position ?? 0) + written.filter(({ draft }) => draft !== null).length - 1;
+  let last_position = (first_position ?? 0) - 1;
+  for (const { draft } of written) if (draft !== null) last_position += 1;
+  return last_position;
 }
 
 /** Why ledger.post_transactions refused a command. */

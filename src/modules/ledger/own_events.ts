@@ -8,14 +8,13 @@ export type OfferEvents = (tenant_id: string, events: () => OwnEvent[]) => void;
 
 /** Of a batch that is posted as it is, from `first_position` on; `recorded_at` as Postgres answers it. */
 export function ownEvents(batch: Batch, first_position: number, recorded_at: string): OwnEvent[] {
-  let position = first_position - 1;
-  return batch.commands.flatMap(({ event_id, actor_id, request_id, draft }) => {
+  const events: OwnEvent[] = [];
+  for (const { event_id, actor_id, request_id, draft } of batch.commands) {
     // The answer to a key is no event.
-    if (draft === null) return [];
-    position += 1;
-    return {
+    if (draft === null) continue;
+    events.push({
       row: {
-        position,
+        position: first_position + events.length,
         id: event_id,
         type: draft.event_type,
         subject_id: draft.subject_id,
@@ -26,11 +25,16 @@ export function ownEvents(batch: Batch, first_position: number, recorded_at: str
         recorded_at,
       },
       touched: touchedBy(draft),
-    };
-  });
+    });
+  }
+  return events;
 }
 
 /** What touchedAccounts would find in the data of a posting or a hold. */
 function touchedBy({ entries }: Draft): OwnEvent['touched'] {
-  return entries.map(({ account }) => ({ account_id: account.account_id, account_code: account.code }));
+  const touched: OwnEvent['touched'] = [];
+  for (const { account } of entries) {
+    touched.push({ account_id: account.account_id, account_code: account.code });
+  }
+  return touched;
 }

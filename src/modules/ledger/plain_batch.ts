@@ -1,5 +1,6 @@
 // Batches that one call posts as they are: what they are made of, and the answers when they are posted.
-import { answerUnits, type TenantBatch, type Unit } from './lanes.ts';
+import type { Command, Outcome } from './command.ts';
+import { answerUnits, commandsOf, type TenantBatch, type Unit } from './lanes.ts';
 import { lastPosition, renderAnswer } from './outcomes.ts';
 import { type OfferEvents, ownEvents } from './own_events.ts';
 import type { PostingContext } from './posting_alone.ts';
@@ -21,12 +22,11 @@ export async function maybePlain(
   { queue, units }: TenantBatch,
 ): Promise<PlainBatch | null> {
   const { tenant_id } = queue;
-  const atomic = units.some((unit) => unit.is_group);
+  const atomic = units[0]?.is_group === true;
   if (!atomic && !units.every(isPlain)) return null;
-  const commands = units.flatMap((unit) => unit.commands);
   // What goes wrong here does so again alone, where it is answered.
-  const prepared = await prepareSteps(context, tenant_id, commands, atomic).catch(() => null);
-  if (prepared === null || prepared.steps.some((step) => step.problem !== null)) return null;
+  const prepared = await prepareSteps(context, tenant_id, commandsOf(units), atomic).catch(nothing);
+  if (prepared === null || prepared.steps.some(isRefused)) return null;
   const { steps, accounts_position } = prepared;
   const batch = {
     tenant_id,
@@ -41,7 +41,19 @@ export async function maybePlain(
 
 /** A command by itself that posts or holds. */
 function isPlain({ commands, atomic, dry_run }: Unit): boolean {
-  return !atomic && !dry_run && commands.every(({ order }) => order.kind === 'post');
+  return !atomic && !dry_run && commands.every(isPosting);
+}
+
+function isPosting({ order }: Command): boolean {
+  return order.kind === 'post';
+}
+
+function isRefused({ problem }: Step): boolean {
+  return problem !== null;
+}
+
+function nothing(): null {
+  return null;
 }
 
 /** Answers a batch that was posted as it is, and tells those who follow the log. */
@@ -57,11 +69,12 @@ export function answerPosted(
   offerEvents(queue.tenant_id, () => ownEvents(batch, first_position, recorded_at));
   database.appended(queue.tenant_id, lastPosition(result, steps));
   let position = first_position;
-  const outcomes = steps.map((step) => {
-    const answer = renderAnswer(step, position, recorded_at);
+  const outcomes: Outcome[] = [];
+  for (const step of steps) {
+    const { status, body } = renderAnswer(step, position, recorded_at);
     if (step.draft !== null) position += 1;
-    return { state: 'answered' as const, replayed: false, ...answer };
-  });
+    outcomes.push({ state: 'answered', replayed: false, status, body });
+  }
   const posted_count = position - first_position;
   metrics.posted.inc({ outcome: 'posted' }, posted_count);
   if (posted_count < steps.length) metrics.posted.inc({ outcome: 'answered' }, steps.length - posted_count);

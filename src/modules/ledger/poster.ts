@@ -173,8 +173,9 @@ export class Poster {
       }
     });
     while (this.#mayCall()) {
-      const some = this.#ready.splice(0, max_tenants_per_call);
-      const batches = some.flatMap((queue) => this.#take(queue, false));
+      const batches: TenantBatch[] = [];
+      for (const queue of this.#ready.splice(0, max_tenants_per_call))
+        batches.push(...this.#take(queue, false));
       if (batches.length === 0) continue;
       void this.#run(this.#ways.plain, (answers) => this.#postTogether(batches, answers));
     }
@@ -270,11 +271,11 @@ export class Poster {
   async #postTogether(batches: TenantBatch[], answers: (() => void)[]): Promise<void> {
     const together = new Map<PlainBatch, TenantBatch>();
     const plain = await Promise.all(batches.map((taken) => maybePlain(this.#context, taken)));
-    batches.forEach((taken, index) => {
+    for (const [index, taken] of batches.entries()) {
       const prepared = plain[index] ?? null;
       if (prepared === null) this.#setAside(taken);
       else together.set(prepared, taken);
-    });
+    }
     if (together.size < batches.length) this.#startNext();
     let results: Map<Batch, BatchResult | null>;
     try {

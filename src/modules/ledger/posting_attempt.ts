@@ -33,12 +33,18 @@ export interface Batch {
 }
 
 export function draftsOf(batch: Batch): Draft[] {
-  return batch.commands.flatMap(({ draft }) => (draft === null ? [] : [draft]));
+  const drafts: Draft[] = [];
+  for (const { draft } of batch.commands) if (draft !== null) drafts.push(draft);
+  return drafts;
 }
 
 /** Of the event that comes last in the log, if a batch is posted; null when it only stores answers. */
-function lastEventId(batch: Batch): string | null {
-  return batch.commands.findLast(({ draft }) => draft !== null)?.event_id ?? null;
+function lastEventId({ commands }: Batch): string | null {
+  for (let index = commands.length - 1; index >= 0; index -= 1) {
+    const command = commands[index];
+    if (command !== undefined && command.draft !== null) return command.event_id;
+  }
+  return null;
 }
 
 /** The last event of a log, as far as the process knows. */

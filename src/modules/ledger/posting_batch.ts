@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import type { Database, Query } from '../../db.ts';
 import { violates } from '../../postgres_errors.ts';
-import { BatchArrays, encodeBatch, TenantArrays } from './batch_arrays.ts';
-import { type LimitedBalances, worstEffects } from './limited_balances.ts';
+import { BatchArrays, type BatchCommand, encodeBatch, TenantArrays, textsOf } from './batch_arrays.ts';
+import { type LimitedBalances, type WorstEffect, worstEffects } from './limited_balances.ts';
 import {
   type Attempt,
   attempt,
@@ -113,7 +113,7 @@ function nullIfGuessedWrong(error: unknown): null {
 }
 
 /** The arrays of ledger.post_batches after those of tenants, in its order. */
-const shared_arrays = [
+const shared_names = [
   'key_hashes',
   'request_hashes',
   'event_ids',
@@ -143,20 +143,42 @@ const shared_arrays = [
   'limited_worst_ins',
 ] as const;
 
+function sharedArrays(arrays: BatchArrays) {
+  const shared: BatchArrays[(typeof shared_names)[number]][] = [];
+  for (const name of shared_names) shared.push(arrays[name]);
+  return shared;
+}
+
 const post_batches: Query = {
   name: 'batches_post',
   text: `select state, first_position, recorded_at, limited_balances from ledger.post_batches(${[
     ...new TenantArrays().all(),
-    ...shared_arrays.map((name) => new BatchArrays()[name]),
+    ...sharedArrays(new BatchArrays()),
   ]
     .map(({ type }, index) => `$${index + 1}::${type}`)
     .join(', ')})`,
   parameters: [],
 };
 
+function byTenant(a: Attempt, b: Attempt): number {
+  return a.batch.tenant_id < b.batch.tenant_id ? -1 : 1;
+}
+
+/** The parameters of one call for all of them, in order. */
+function encodeTogether(attempts: Attempt[]): (string | null)[] {
+  const commands: BatchCommand[] = [];
+  const limited: WorstEffect[] = [];
+  for (const { batch, unknown } of attempts) {
+    commands.push(...batch.commands);
+    limited.push(...unknown);
+  }
+  const arrays = encodeBatch(commands, limited, false);
+  return textsOf([...encodeTenants(attempts).all(), ...sharedArrays(arrays)]);
+}
+
 function encodeTenants(attempts: Attempt[]): TenantArrays {
   const arrays = new TenantArrays();
-  attempts.forEach(({ batch, head, relies, unknown }, index) => {
+  for (const [index, { batch, head, relies, unknown }] of attempts.entries()) {
     arrays.tenant_ids.add(batch.tenant_id);
     arrays.accounts_positions.add(batch.accounts_position);
     arrays.head_positions.add(head?.position ?? null);
@@ -169,7 +191,7 @@ function encodeTenants(attempts: Attempt[]): TenantArrays {
       arrays.command_tenants.add(index + 1);
       for (const _ of draft?.entries ?? []) arrays.entry_tenants.add(index + 1);
     }
-  });
+  }
   return arrays;
 }
 
@@ -183,36 +205,27 @@ export async function postBatches(
   batches: Batch[],
   pipe: number,
 ): Promise<Map<Batch, BatchResult | null>> {
-  const results = new Map<Batch, BatchResult | null>(batches.map((batch) => [batch, null]));
-  const attempts = batches
-    .map((batch) => attempt(balances, batch))
-    .filter((each) => each !== null)
-    .sort((a, b) => (a.batch.tenant_id < b.batch.tenant_id ? -1 : 1));
+  const results = new Map<Batch, BatchResult | null>();
+  const attempts: Attempt[] = [];
+  for (const batch of batches) {
+    results.set(batch, null);
+    const attempted = attempt(balances, batch);
+    if (attempted !== null) attempts.push(attempted);
+  }
   if (attempts.length === 0) return results;
-  const commands = attempts.flatMap(({ batch }) => batch.commands);
-  const arrays = encodeBatch(
-    commands,
-    attempts.flatMap(({ unknown }) => unknown),
-    false,
-  );
-  const values = [...encodeTenants(attempts).all(), ...shared_arrays.map((name) => arrays[name])];
+  attempts.sort(byTenant);
+  const values = encodeTogether(attempts);
   for (const attempted of attempts) expectPosted(balances, attempted);
-  let rows: OptimisticResult[] | null = null;
+  const rows: OptimisticResult[] = [];
   try {
-    const answered = await database
-      .callInOrder(
-        pipe,
-        post_batches,
-        values.map((array) => array.text()),
-      )
-      .catch(nullIfGuessedWrong);
-    rows = answered?.map((row) => OptimisticResultSchema.parse(row)) ?? null;
+    const answered = await database.callInOrder(pipe, post_batches, values).catch(nullIfGuessedWrong);
+    for (const row of answered ?? []) rows.push(OptimisticResultSchema.parse(row));
   } finally {
-    attempts.forEach((attempted, index) => {
-      const row = rows?.[index] ?? null;
+    for (const [index, attempted] of attempts.entries()) {
+      const row = rows[index] ?? null;
       settle(balances, attempted, row);
       if (row?.state === 'posted') results.set(attempted.batch, { ...no_outcomes, ...row });
-    });
+    }
   }
   return results;
 }
@@ -234,7 +247,7 @@ async function call(
     exact,
     batch.atomic,
     batch.dry_run,
-    ...arrays.all().map((array) => array.text()),
+    ...textsOf(arrays.all()),
   ];
   const [row] =
     pipe === null

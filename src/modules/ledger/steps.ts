@@ -22,9 +22,27 @@ export interface Step {
   rejection: Problem | null;
 }
 
-function accountReferences(order: Order): string[] {
-  if (order.kind !== 'post' && order.kind !== 'capture') return [];
-  return (order.request.entries ?? []).map((entry) => entry.account);
+/** Accounts that the commands name, and those of the transactions that they follow up. */
+function accountReferences(commands: Command[], targets: Map<string, StoredTransaction>): string[] {
+  const references: string[] = [];
+  for (const { order } of commands) {
+    if (order.kind !== 'post' && order.kind !== 'capture') continue;
+    for (const entry of order.request.entries ?? []) references.push(entry.account);
+  }
+  for (const { lines } of targets.values()) {
+    for (const line of lines) references.push(encodeId('account', line.account_id));
+  }
+  return references;
+}
+
+function needsClock({ order }: Command): boolean {
+  return order.kind === 'post' && hasExpiry(order.request);
+}
+
+function targetIds(commands: Command[]): string[] {
+  const ids = new Set<string>();
+  for (const { order } of commands) if ('target_id' in order) ids.add(order.target_id);
+  return [...ids];
 }
 
 function prepareStep(
@@ -133,21 +151,16 @@ export async function prepareSteps(
   commands: Command[],
   is_group: boolean,
 ): Promise<Prepared> {
-  const expiring = commands.some(({ order }) => order.kind === 'post' && hasExpiry(order.request));
-  const now = expiring ? await readClock(database) : null;
-  const target_ids = commands.flatMap(({ order }) => ('target_id' in order ? [order.target_id] : []));
-  const targets = await loadTransactions(database, tenant_id, [...new Set(target_ids)]);
-  const references = commands.flatMap(({ order }) => accountReferences(order));
-  for (const found of targets.values()) {
-    references.push(...found.lines.map((line) => encodeId('account', line.account_id)));
-  }
-  await accounts.load(tenant_id, references);
+  const now = commands.some(needsClock) ? await readClock(database) : null;
+  const targets = await loadTransactions(database, tenant_id, targetIds(commands));
+  await accounts.load(tenant_id, accountReferences(commands, targets));
   const resolve: Resolve = (reference) => accounts.resolve(tenant_id, reference);
-  const steps = commands.map((command) => {
+  const steps: Step[] = [];
+  for (const command of commands) {
     const step = prepareStep(command, resolve, targets, now, is_group);
     // Within a group a later command sees what an earlier one does to their common target.
     if (is_group && step.draft !== null) advanceTarget(targets, step.draft);
-    return step;
-  });
+    steps.push(step);
+  }
   return { steps, accounts_position: accounts.position(tenant_id) };
 }

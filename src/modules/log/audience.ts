@@ -68,23 +68,15 @@ export class Audience {
 
   /** Adds its message to the groups that want it, and those of them that had none to `wanting`. */
   #offer(frame: Frame, wanting: Group[]): void {
-    const offer = (groups: Iterable<Group>) => {
-      for (const group of groups) {
-        if (group.offered_position === frame.position) continue;
-        group.offered_position = frame.position;
-        if (!matches(group.filter, frame)) continue;
-        if (group.messages.length === 0) wanting.push(group);
-        group.messages.push(frame.bytes);
-      }
-    };
-    offer(this.#everything);
-    offer(this.#by_type.get(frame.type));
-    offer(this.#by_subject.get(frame.subject_id));
+    offerTo(this.#everything, frame, wanting);
+    offerTo(this.#by_type.get(frame.type), frame, wanting);
+    offerTo(this.#by_subject.get(frame.subject_id), frame, wanting);
     if (this.#by_account.size === 0 && this.#by_prefix.size === 0) return;
     for (const { account_id, account_code } of frame.touched) {
-      offer(this.#by_account.get(account_id));
+      offerTo(this.#by_account.get(account_id), frame, wanting);
       for (const length of this.#prefix_lengths.keys()) {
-        if (length <= account_code.length) offer(this.#by_prefix.get(account_code.slice(0, length)));
+        if (length > account_code.length) continue;
+        offerTo(this.#by_prefix.get(account_code.slice(0, length)), frame, wanting);
       }
     }
   }
@@ -113,6 +105,17 @@ export class Audience {
       this.#by_prefix.delete(account_prefix, group);
     } else if (types !== null) for (const type of types) this.#by_type.delete(type, group);
     else this.#everything.delete(group);
+  }
+}
+
+function offerTo(groups: ReadonlySet<Group>, frame: Frame, wanting: Group[]): void {
+  if (groups.size === 0) return;
+  for (const group of groups) {
+    if (group.offered_position === frame.position) continue;
+    group.offered_position = frame.position;
+    if (!matches(group.filter, frame)) continue;
+    if (group.messages.length === 0) wanting.push(group);
+    group.messages.push(frame.bytes);
   }
 }
 

@@ -127,7 +127,9 @@ export class Tails implements TailReader {
     const tail = this.#tails.get(tenant_id);
     if (tail === undefined) return;
     const { maker } = this.#options;
-    tail.offer(events().map(({ row, touched }) => new Frame(row, maker, touched)));
+    const frames: Frame[] = [];
+    for (const { row, touched } of events()) frames.push(new Frame(row, maker, touched));
+    tail.offer(frames);
   }
 
   async readTail(

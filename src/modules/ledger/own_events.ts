@@ -33,8 +33,6 @@ export function ownEvents(batch: Batch, first_position: number, recorded_at: str
 /** What touchedAccounts would find in the data of a posting or a hold. */
 function touchedBy({ entries }: Draft): OwnEvent['touched'] {
   const touched: OwnEvent['touched'] = [];
-  for (const { account } of entries) {
-    touched.push({ account_id: account.account_id, account_code: account.code });
-  }
+  for (const { account } of entries) touched.push(account);
   return touched;
 }

@@ -22,10 +22,13 @@ export function touchesAccounts(type: string): boolean {
 export function touchedAccounts(event: { type: string; subject: string; data: unknown }): TouchedAccount[] {
   if (transaction_event.test(event.type)) {
     const { entries = [], released = [] } = EntriesSchema.parse(event.data);
-    return [...entries, ...released];
+    return [...entries, ...released].map(({ account_id, account_code }) => ({
+      account_id,
+      code: account_code,
+    }));
   }
   if (account_event.test(event.type)) {
-    return [{ account_id: event.subject, account_code: AccountFactsSchema.parse(event.data).code }];
+    return [{ account_id: event.subject, code: AccountFactsSchema.parse(event.data).code }];
   }
   return [];
 }

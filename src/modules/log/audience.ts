@@ -72,11 +72,11 @@ export class Audience {
     offerTo(this.#by_type.get(frame.type), frame, wanting);
     offerTo(this.#by_subject.get(frame.subject_id), frame, wanting);
     if (this.#by_account.size === 0 && this.#by_prefix.size === 0) return;
-    for (const { account_id, account_code } of frame.touched) {
+    for (const { account_id, code } of frame.touched) {
       offerTo(this.#by_account.get(account_id), frame, wanting);
       for (const length of this.#prefix_lengths.keys()) {
-        if (length > account_code.length) continue;
-        offerTo(this.#by_prefix.get(account_code.slice(0, length)), frame, wanting);
+        if (length > code.length) continue;
+        offerTo(this.#by_prefix.get(code.slice(0, length)), frame, wanting);
       }
     }
   }

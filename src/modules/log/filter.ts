@@ -26,5 +26,5 @@ export function matches(filter: Filter, frame: Frame): boolean {
   if (subject_id !== null && subject_id !== frame.subject_id) return false;
   if (accounts !== null && !frame.touched.some(({ account_id }) => accounts.has(account_id))) return false;
   if (account_prefix === null) return true;
-  return frame.touched.some(({ account_code }) => account_code.startsWith(account_prefix));
+  return frame.touched.some(({ code }) => code.startsWith(account_prefix));
 }

@@ -6,7 +6,7 @@ import { type EventRow, renderEvent, type SubjectKinds } from './events.ts';
 export interface TouchedAccount {
   /** TypeID */
   account_id: string;
-  account_code: string;
+  code: string;
 }
 
 /** Which accounts an event touches. The log does not know accounts: whoever does supplies this. `data` is that of the event's type. */
@@ -27,12 +27,6 @@ export interface OwnEvent {
 const columns_bytes = 400;
 
 export class Frame {
-  readonly position: number;
-  readonly type: string;
-  /** uuid */
-  readonly subject_id: string;
-  readonly recorded_at: string;
-  readonly #subject_kind: IdKind | null;
   readonly #maker: FrameMaker;
   readonly #row: EventRow;
   #bytes: Buffer | null = null;
@@ -40,14 +34,30 @@ export class Frame {
 
   /** `touched` is given by who knows it already. */
   constructor(row: EventRow, maker: FrameMaker, touched: TouchedAccount[] | null = null) {
-    this.position = row.position;
-    this.type = row.type;
-    this.subject_id = row.subject_id;
-    this.recorded_at = row.recorded_at;
-    this.#subject_kind = maker.subjectOf(row.type);
     this.#maker = maker;
     this.#row = row;
     this.#touched = touched;
+  }
+
+  get position(): number {
+    return this.#row.position;
+  }
+
+  get type(): string {
+    return this.#row.type;
+  }
+
+  /** uuid */
+  get subject_id(): string {
+    return this.#row.subject_id;
+  }
+
+  get recorded_at(): string {
+    return this.#row.recorded_at;
+  }
+
+  get #subject_kind(): IdKind | null {
+    return this.#maker.subjectOf(this.#row.type);
   }
 
   /** The whole message. */
@@ -59,13 +69,15 @@ export class Frame {
 
   /** Found out when a filter asks for the first time. Nobody can tell of an event of a type that this version does not know. */
   get touched(): TouchedAccount[] {
-    if (this.#subject_kind === null) return [];
-    this.#touched ??= this.#maker.touchedAccounts({
-      type: this.type,
-      subject: encodeId(this.#subject_kind, this.subject_id),
-      data: JSON.parse(this.#row.data),
-    });
+    this.#touched ??= this.#findTouched();
     return this.#touched;
+  }
+
+  #findTouched(): TouchedAccount[] {
+    const kind = this.#subject_kind;
+    if (kind === null) return [];
+    const subject = encodeId(kind, this.subject_id);
+    return this.#maker.touchedAccounts({ type: this.type, subject, data: JSON.parse(this.#row.data) });
   }
 
   /** about what it takes in memory, once it has been made into bytes */

@@ -3,8 +3,8 @@ import { type Filter, matches } from './filter.ts';
 import type { Frame } from './frame.ts';
 
 export class Ring {
-  #frames: Frame[] = [];
-  /** frames before this one are dropped, and taken off the array now and then */
+  #frames: (Frame | null)[] = [];
+  /** those before this one are dropped; their places are taken off the array now and then */
   #start = 0;
   #weight_bytes = 0;
 
@@ -15,7 +15,7 @@ export class Ring {
   /** Whether it has everything after this position. */
   reachesBackTo(position: number): boolean {
     const first = this.#frames[this.#start];
-    return first !== undefined && first.position <= position + 1;
+    return first != null && first.position <= position + 1;
   }
 
   /** Adds what follows, and drops the oldest beyond the limit. */
@@ -26,8 +26,10 @@ export class Ring {
     }
     while (this.#weight_bytes > limit_bytes) {
       const oldest = this.#frames[this.#start];
-      if (oldest === undefined) break;
+      if (oldest == null) break;
       this.#weight_bytes -= oldest.weight_bytes;
+      // Let go at once: what is kept until the places go grows old, and is collected with all that is old.
+      this.#frames[this.#start] = null;
       this.#start += 1;
     }
     if (this.#start > this.#frames.length / 2) {
@@ -40,13 +42,13 @@ export class Ring {
   take(after: number, filter: Filter, max_bytes: number): { messages: Buffer[]; position: number } {
     const first = this.#frames[this.#start];
     const messages: Buffer[] = [];
-    if (first === undefined) return { messages, position: after };
+    if (first == null) return { messages, position: after };
     let position = after;
     let bytes = 0;
     // Positions are dense, so a position is a place.
     for (let at = this.#start + (after + 1 - first.position); bytes < max_bytes; at += 1) {
       const frame = this.#frames[at];
-      if (frame === undefined) break;
+      if (frame == null) break;
       position = frame.position;
       if (!matches(filter, frame)) continue;
       messages.push(frame.bytes);

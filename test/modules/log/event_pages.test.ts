@@ -47,7 +47,7 @@ test.each<[string, (tenant: TestTenant) => Filter]>([
       logger: createLogger('silent'),
       maker: {
         subjectOf: () => 'tenant',
-        touchedAccounts: () => [{ account_id: 'acc_x', account_code: 'x' }],
+        touchedAccounts: () => [{ account_id: 'acc_x', code: 'x' }],
       },
       accountPositions: async (_tx, _account, { after, row_limit }) => ({
         account_id: tenant.id,

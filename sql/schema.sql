@@ -960,7 +960,7 @@ grant execute on function projection.apply_report_dimensions to lattice_app;
 
 create function projection.apply_reports(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
-  language plpgsql volatile set TimeZone=UTC set enable_hashjoin=off set enable_material=off set enable_mergejoin=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
+  language plpgsql volatile set TimeZone=UTC set enable_nestloop=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.apply_reports to lattice_app;
 
 create function projection.differing_balances_daily(p_tenant_id uuid)

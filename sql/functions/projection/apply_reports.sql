@@ -1,6 +1,7 @@
 -- Carries daily activity forward by at most p_limit positions: what was posted, by business day, type of account and currency, in all and per
 -- value of each dimension. One call is one transaction; answers what log.begin_slice says, and the position reached.
--- Groups by hash: the plan fits any slice, and for a large one its sort would go through files.
+-- Groups by hash: the plan fits any slice, and for a large one its sort would go through files. Finds the accounts as projection.apply_balances
+-- finds balances: their ids are an array, searched for in one pass of the index.
 --
 -- Locks: the consumer's row, until commit.
 -- Commits without waiting for the disk: what is lost of this, rows and position together, is applied again.
@@ -14,13 +15,13 @@ set timezone = 'UTC'
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_sort = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_material = off
+set enable_nestloop = off
 set work_mem = '64MB'
 set jit = off
 as $$
 declare
+  -- before 17 Postgres may look for the ids of an array among all rows of the tenant; then each account is looked up by itself
+  c_by_array constant boolean := current_setting('server_version_num')::integer >= 170000;
   v_slice record;
   v_has_dimensions boolean;
 begin
@@ -47,17 +48,33 @@ begin
       and entry.layer = 'posted'
     group by 1, 2
   ),
+  named as (
+    select posted.*, account.type, account.currency, account.scale
+    from posted
+    join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
+      and account.id = any (array(select posted.account_id from posted))
+    where c_by_array
+    union all
+    select posted.*, account.type, account.currency, account.scale
+    from posted
+    -- lateral and not to be joined in another way, whatever is thought of their number
+    cross join lateral (
+      select account.type, account.currency, account.scale
+      from ledger.account
+      where account.tenant_id = p_tenant_id and account.id = posted.account_id
+      offset 0
+    ) account
+    where not c_by_array
+  ),
   added as (
     insert into projection.reports_v as report (
       tenant_id, version, dimension, effective_on, value, account_type, currency, scale, debits, credits, entry_count
     )
     select
-      p_tenant_id, v_slice.version, '', posted.effective_on::date, '', account.type, account.currency, max(account.scale),
-      coalesce(sum(posted.debits), 0), coalesce(sum(posted.credits), 0), sum(posted.entry_count)
-    from posted
-    -- outer, so that the accounts are looked up one by one, whatever is thought of their number
-    left join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
-    group by posted.effective_on, account.type, account.currency
+      p_tenant_id, v_slice.version, '', named.effective_on::date, '', named.type, named.currency, max(named.scale),
+      coalesce(sum(named.debits), 0), coalesce(sum(named.credits), 0), sum(named.entry_count)
+    from named
+    group by named.effective_on, named.type, named.currency
     on conflict on constraint reports_v_pkey do update
     set
       debits = report.debits + excluded.debits,

@@ -69,8 +69,8 @@ export class Audience {
   /** Adds its message to the groups that want it, and those of them that had none to `wanting`. */
   #offer(frame: Frame, wanting: Group[]): void {
     offerTo(this.#everything, frame, wanting);
-    offerTo(this.#by_type.get(frame.type), frame, wanting);
-    offerTo(this.#by_subject.get(frame.subject_id), frame, wanting);
+    if (this.#by_type.size > 0) offerTo(this.#by_type.get(frame.type), frame, wanting);
+    if (this.#by_subject.size > 0) offerTo(this.#by_subject.get(frame.subject_id), frame, wanting);
     if (this.#by_account.size === 0 && this.#by_prefix.size === 0) return;
     for (const { account_id, code } of frame.touched) {
       offerTo(this.#by_account.get(account_id), frame, wanting);

@@ -928,20 +928,15 @@ create function projection.add_dated_blocks(p_tenant_id uuid, p_version integer,
   language plpgsql volatile set enable_nestloop=on set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.add_dated_blocks to lattice_app;
 
-create function projection.apply_balances(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
-  returns record
-  language plpgsql volatile set enable_nestloop=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
-grant execute on function projection.apply_balances to lattice_app;
-
-create function projection.apply_balances_daily(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
-  returns record
-  language plpgsql volatile set TimeZone=UTC set enable_nestloop=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
-grant execute on function projection.apply_balances_daily to lattice_app;
-
 create function projection.apply_dated_entries(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language plpgsql volatile set enable_nestloop=on set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_dated_entries to lattice_app;
+
+create function projection.apply_entries(p_tenant_id uuid, p_balances text, p_balances_daily text, p_reports text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer, OUT along text[])
+  returns record
+  language plpgsql volatile set TimeZone=UTC set enable_nestloop=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
+grant execute on function projection.apply_entries to lattice_app;
 
 create function projection.apply_holds(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
@@ -957,11 +952,6 @@ create function projection.apply_report_dimensions(p_tenant_id uuid, p_version i
   returns void
   language sql volatile set TimeZone=UTC set enable_hashjoin=on set enable_material=on set enable_mergejoin=on set enable_seqscan=off set enable_sort=off set jit=off set search_path=pg_catalog;
 grant execute on function projection.apply_report_dimensions to lattice_app;
-
-create function projection.apply_reports(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
-  returns record
-  language plpgsql volatile set TimeZone=UTC set enable_nestloop=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
-grant execute on function projection.apply_reports to lattice_app;
 
 create function projection.differing_balances_daily(p_tenant_id uuid)
   returns TABLE(what text, expected text, found text)

@@ -13,6 +13,8 @@ export interface Applied {
   position: number | null;
   head_position: number | null;
   retry_ms: number | null;
+  /** others that the slice has moved to the same position */
+  along?: string[];
 }
 
 /** What a consumer that makes something only for those who ask for it knows of the tenants in which nobody does. */
@@ -44,6 +46,8 @@ export interface Consumer {
   rest_ms?: number;
   /** absent means that it is never quiet */
   quiet?: Quiet;
-  /** Applies at most `limit` positions of a tenant and moves the consumer there, in one transaction. */
-  apply: (slice: { tenant_id: string; limit: number }) => Promise<Applied>;
+  /** Consumers whose slices its own may be as well, while they stand where it stands and neither it nor they are in trouble. */
+  takes_along?: string[];
+  /** Applies at most `limit` positions of a tenant and moves the consumer there, in one transaction; `alone`, it takes nobody along. */
+  apply: (slice: { tenant_id: string; limit: number; alone: boolean }) => Promise<Applied>;
 }

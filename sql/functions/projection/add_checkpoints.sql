@@ -1,4 +1,4 @@
--- Part of projection.apply_balances: the checkpoints that a slice of the log brings to some accounts, whose balances stand at its end and
+-- Part of projection.apply_entries: the checkpoints that a slice of the log brings to some accounts, whose balances stand at its end and
 -- which had p_counts_before entries at its start.
 -- A checkpoint stands at the position at which its account's count of entries passes a multiple of p_every.
 -- Sorts what its slice brings: the caller's `enable_sort = off` would make the order come from an index over the whole history.

@@ -1,4 +1,4 @@
--- Part of projection.apply_balances: the blocks that a slice of the log completes for one account with p_count dated entries before it.
+-- Part of projection.apply_entries: the blocks that a slice of the log completes for one account with p_count dated entries before it.
 -- A block ends at the position at which the count passes a multiple of its size: p_block on level 0, eight times that on the next.
 create or replace function projection.add_dated_blocks(
   p_tenant_id uuid, p_version integer, p_account_id uuid, p_count bigint, p_block bigint,

@@ -1,4 +1,4 @@
--- Part of projection.apply_balances: the dated entries of a slice of the log, and the blocks that they complete.
+-- Part of projection.apply_entries: the dated entries of a slice of the log, and the blocks that they complete.
 -- Sorts what its slice brings: the caller's `enable_sort = off` would make the order come from an index over the whole history.
 create or replace function projection.apply_dated_entries(
   p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz

@@ -1,4 +1,4 @@
--- Part of projection.apply_balances: what a slice of the log holds and gives back, under each expiry, and the holds it begins and ends.
+-- Part of projection.apply_entries: what a slice of the log holds and gives back, under each expiry, and the holds it begins and ends.
 -- Sorts what its slice brings: the caller's `enable_sort = off` would make the order come from an index over the whole history.
 create or replace function projection.apply_holds(
   p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz

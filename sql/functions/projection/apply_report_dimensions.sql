@@ -1,4 +1,4 @@
--- Part of projection.apply_reports: what a slice of the log posted per value of each dimension. A capture or reversal that has no value of
+-- Part of projection.apply_entries: what a slice of the log posted per value of each dimension. A capture or reversal that has no value of
 -- its own has that of its target. Data is parsed only where the key occurs in its text.
 create or replace function projection.apply_report_dimensions(
   p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz

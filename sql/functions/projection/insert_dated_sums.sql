@@ -1,4 +1,4 @@
--- Part of projection.apply_balances: writes what a block's entries add at which instants as running sums, some dozens to a row.
+-- Part of projection.apply_entries: writes what a block's entries add at which instants as running sums, some dozens to a row.
 create or replace function projection.insert_dated_sums(
   p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_end bigint,
   p_series text[], p_instants timestamptz[],

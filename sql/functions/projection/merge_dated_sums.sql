@@ -1,4 +1,4 @@
--- Part of projection.apply_balances: the running sums of a block from those of the blocks one level below that it is made of.
+-- Part of projection.apply_entries: the running sums of a block from those of the blocks one level below that it is made of.
 create or replace function projection.merge_dated_sums(
   p_tenant_id uuid, p_version integer, p_account_id uuid, p_level integer, p_start bigint, p_end bigint
 ) returns void

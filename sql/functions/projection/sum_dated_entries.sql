@@ -1,4 +1,4 @@
--- Part of projection.apply_balances: the running sums of a block of the lowest level, from its entries.
+-- Part of projection.apply_entries: the running sums of a block of the lowest level, from its entries.
 -- An entry begins to count when it takes effect, or never: then it begins and ceases at its expiry.
 create or replace function projection.sum_dated_entries(
   p_tenant_id uuid, p_version integer, p_account_id uuid, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz

@@ -21,6 +21,7 @@ const AppliedSchema = z.object({
   position: z.number().nullable(),
   head_position: z.number().nullable(),
   retry_ms: z.number().nullable(),
+  along: z.array(z.string()).nullable().default(null),
 });
 
 interface Described {
@@ -32,19 +33,24 @@ interface Described {
 
 /**
  * A consumer that is one statement: a SQL function of tenant, consumer and limit that begins with log.begin_slice, ends with log.end_slice, and
- * answers state, position, head_position and retry_ms. `query` has the parameters `$tenant_id`, `$consumer` and `$limit`.
+ * answers state, position, head_position and retry_ms. `query` has the parameters `$tenant_id`, `$consumer` and `$limit`. With `takes_along` there is
+ * another one for it and those named, which also answers `along`.
  */
-export function statementConsumer(database: Database, query: Query, described: Described): Consumer {
+export function statementConsumer(
+  database: Database,
+  query: Query,
+  described: Described,
+  takes_along: { names: string[]; apply: Query } = { names: [], apply: query },
+): Consumer {
   return {
     ...described,
-    async apply({ tenant_id, limit }) {
-      const [applied] = await database.call(
-        query,
-        { tenant_id, consumer: described.name, limit },
-        AppliedSchema,
-      );
-      if (applied === undefined) throw new Error(`${query.name} answers nothing`);
-      return applied;
+    takes_along: takes_along.names,
+    async apply({ tenant_id, limit, alone }) {
+      const values = { tenant_id, consumer: described.name, limit };
+      const statement = alone ? query : takes_along.apply;
+      const [applied] = await database.call(statement, values, AppliedSchema);
+      if (applied === undefined) throw new Error(`${statement.name} answers nothing`);
+      return { ...applied, along: applied.along ?? [] };
     },
   };
 }
@@ -107,6 +113,8 @@ export interface Retries {
   first_retry_ms: number;
   max_retry_ms: number;
 }
+
+export const usual_retries: Retries = { max_attempts: 8, first_retry_ms: 200, max_retry_ms: 30_000 };
 
 const FailedSchema = z.object({
   position: z.number().nullable(),

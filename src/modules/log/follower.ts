@@ -28,6 +28,8 @@ export interface Follower {
   /** one after the other, until now */
   failures: number;
   is_parked: boolean;
+  /** All went well with its last slice: those that it takes along need none of their own. */
+  leads: boolean;
   used_ms: number;
 }
 
@@ -45,6 +47,7 @@ export function newFollower(tenant_id: string, consumer: Consumer): Follower {
     behind_since_ms: null,
     failures: 0,
     is_parked: false,
+    leads: false,
     used_ms: performance.now(),
   };
 }

@@ -1,6 +1,6 @@
 // The followers of a process, tenant by tenant: one for each consumer.
-import type { Consumer } from '../../consumer.ts';
-import { type Follower, newFollower } from './follower.ts';
+import type { Applied, Consumer } from '../../consumer.ts';
+import { type Follower, newFollower, noteHead } from './follower.ts';
 
 export class Followers {
   readonly #consumers: Consumer[];
@@ -26,6 +26,42 @@ export class Followers {
     const found = this.of(tenant_id).find((each) => each.consumer.name === consumer);
     if (found === undefined) throw new Error(`there is no consumer ${consumer}`);
     return found;
+  }
+
+  /** Those that a follower may take along, and that are behind: it did not, or more has come. */
+  leftBeside({ tenant_id, consumer }: Follower): Follower[] {
+    const { takes_along = [] } = consumer;
+    if (takes_along.length === 0) return [];
+    return this.of(tenant_id).filter(
+      (each) => takes_along.includes(each.consumer.name) && each.position !== each.head_position,
+    );
+  }
+
+  /** Notes where it stands after a slice, and those that went along; answers by how many positions each has come further. */
+  move(
+    { tenant_id, consumer }: Follower,
+    { along = [], position, head_position }: Applied,
+  ): [name: string, positions: number][] {
+    if (position === null || head_position === null) return [];
+    return [consumer.name, ...along].map((name) => {
+      const moved = this.find(tenant_id, name);
+      // It may stand further back than it did: what a crash of the database took from it is applied again, and so is a projection that was dropped.
+      const positions = Math.max(0, position - (moved.position ?? position));
+      moved.position = position;
+      noteHead(moved, head_position);
+      return [name, positions];
+    });
+  }
+
+  /** Whether it needs no slice of its own: one that leads stands where it stands, and will take it along. */
+  goesAlong({ tenant_id, consumer, position, failures }: Follower): boolean {
+    if (position === null || failures > 0) return false;
+    return this.of(tenant_id).some(
+      (each) =>
+        each.leads &&
+        each.position === position &&
+        each.consumer.takes_along?.includes(consumer.name) === true,
+    );
   }
 
   isParked(tenant_id: string): boolean {

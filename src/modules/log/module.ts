@@ -2,10 +2,11 @@ import type { Context, Module } from '../../module.ts';
 import { consumer_events } from './consumer_events.ts';
 import { ConsumerMetrics } from './consumer_metrics.ts';
 import { consumerRoutes } from './consumer_routes.ts';
+import { usual_retries } from './consumers.ts';
 import { eventStreamRoute } from './event_stream.ts';
 import { make_partitions, showPartitionsAhead } from './partitions.ts';
 import { createRoutes } from './routes.ts';
-import { ConsumerRunner, usual_retries } from './runner.ts';
+import { ConsumerRunner } from './runner.ts';
 import type { LogOptions, Streams } from './streams.ts';
 
 export function logModule(context: Context, options: LogOptions, streams: Streams): Module {

@@ -35,8 +35,6 @@ const tenants_per_look = 100;
 /** how often tenants are looked for that this process has not heard of, and how long a pair with nothing to do is remembered */
 const list_interval_ms = 60_000;
 
-export const usual_retries: Retries = { max_attempts: 8, first_retry_ms: 200, max_retry_ms: 30_000 };
-
 export interface RunnerOptions {
   database: Database;
   logger: Logger;
@@ -126,7 +124,7 @@ export class ConsumerRunner {
     const { consumer, tenant_id } = follower;
     if (tenant_id === platform_tenant_id) this.#listSoon();
     // The next look finds out when it has been resumed.
-    if (follower.is_parked) return;
+    if (follower.is_parked || this.#followers.goesAlong(follower)) return;
     if (consumer.quiet?.has(tenant_id) === true) {
       this.#quiet.note(consumer, tenant_id);
       return;
@@ -214,15 +212,17 @@ export class ConsumerRunner {
   async #apply(follower: Follower): Promise<void> {
     const { consumer, tenant_id, limit } = follower;
     const began_ms = performance.now();
-    let applied: Applied;
+    let applied: Applied | null = null;
     try {
-      applied = await consumer.apply({ tenant_id, limit });
+      // Whose failure it was shows when each is alone.
+      applied = await consumer.apply({ tenant_id, limit, alone: follower.failures > 0 });
     } catch (error) {
       // Whatever it is, nothing was applied.
       await this.#fail(follower, error);
-      return;
     }
-    this.#settle(follower, performance.now() - began_ms, applied);
+    follower.leads = applied?.state === 'slice' || applied?.state === 'caught_up';
+    if (applied !== null) this.#settle(follower, performance.now() - began_ms, applied);
+    for (const other of this.#followers.leftBeside(follower)) this.#wake(other);
   }
 
   #settle(follower: Follower, took_ms: number, applied: Applied): void {
@@ -234,9 +234,7 @@ export class ConsumerRunner {
       follower.woken = true;
       return;
     }
-    const before = follower.position;
-    follower.position = applied.position;
-    noteHead(follower, applied.head_position);
+    const moved = this.#followers.move(follower, applied);
     if (applied.state === 'parked') {
       follower.woken = false;
       return;
@@ -250,8 +248,7 @@ export class ConsumerRunner {
       logger.info({ tenant_id, consumer: consumer.name }, 'a consumer follows again');
     follower.failures = 0;
     if (applied.state === 'slice') {
-      // It may stand further back than it did: what a crash of the database took from it is applied again, and so is a projection that was dropped.
-      metrics.applied(consumer.name, Math.max(0, applied.position - (before ?? applied.position)), took_ms);
+      for (const [name, positions] of moved) metrics.applied(name, positions, took_ms);
       follower.limit = nextLimit(follower, took_ms);
     }
     if (applied.position < applied.head_position) {

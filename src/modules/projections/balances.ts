@@ -2,7 +2,7 @@
 import { queries } from '../../db.ts';
 import type { Projection } from './projection.ts';
 
-const sql = queries(import.meta.url, 'balances_apply', 'balances_recount');
+const sql = queries(import.meta.url, 'balances_apply', 'balances_apply_along', 'balances_recount');
 
 export const balances: Projection = {
   name: 'balances',
@@ -17,8 +17,9 @@ export const balances: Projection = {
     'dated_sums_v',
   ],
   // A slice costs about as much as it does for a hundred positions more, and an account that moves twice within it is written once, so
-  // posting is left more when slices wait for some. Readers count what is not applied yet themselves.
-  rest_ms: 400,
+  // posting is left more when slices wait for some. With the time that it takes, it stays within a second of the log.
+  rest_ms: 600,
   apply: sql.balances_apply,
+  takes_along: { names: ['balances_daily', 'reports'], apply: sql.balances_apply_along },
   recount: sql.balances_recount,
 };

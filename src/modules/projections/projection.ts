@@ -13,6 +13,11 @@ export interface Projection {
   /** One slice: a SQL function of `$tenant_id`, `$consumer` and `$limit` that begins with log.begin_slice and ends with log.end_slice. */
   apply: Query;
   /**
+   * Projections of the same entries, which go along in one pass over them while they stand where this one stands. `apply` is one slice for all of
+   * them, and also answers who went along.
+   */
+  takes_along?: { names: string[]; apply: Query };
+  /**
    * What differs from a count that shares nothing with `apply`, at the position that the projection of `$tenant_id` has reached: rows of
    * `what`, `expected` and `found`, as text, of which a thousand are enough. None is right.
    */

@@ -18,6 +18,7 @@ const AppliedSchema = z.object({
   position: z.number().nullable(),
   head_position: z.number().nullable(),
   retry_ms: z.number().nullable(),
+  along: z.array(z.string()).nullable().optional(),
 });
 const DifferenceSchema = z.object({
   what: z.string(),
@@ -153,4 +154,57 @@ describe.each(projections)('$name', (projection) => {
     );
     expect((await recount(tenant, projection)).length).toBeGreaterThan(0);
   });
+});
+
+describe.each(
+  projections.flatMap(({ name, apply, takes_along }) =>
+    takes_along === undefined ? [] : [{ name, apply, takes_along }],
+  ),
+)('$name and those that go along', ({ name, takes_along }) => {
+  const all = projections.filter((each) => each.name === name || takes_along.names.includes(each.name));
+
+  async function applyOne(tenant: TestTenant, consumer: string, apply: Projection['apply'], limit: number) {
+    const values = { tenant_id: tenant.id, consumer, limit };
+    const [applied] = await database.call(apply, values, AppliedSchema);
+    return { position: applied?.position ?? 0, along: applied?.along ?? [] };
+  }
+
+  test('come to the rows that each comes to by itself, wherever they stand when they meet', async () => {
+    expect(all).toHaveLength(1 + takes_along.names.length);
+    const met = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.integer(), async (seed, cut) => {
+        const tenant = await aPast(seed, 60);
+        const alone: string[] = [];
+        for (const projection of all) {
+          await applyAll(tenant, projection, () => 1_000_000);
+          alone.push(await rowsOf(tenant, projection));
+          await forget(tenant, projection);
+        }
+        const random = randomFrom(cut);
+        const limit = () => 1 + Math.floor(random() ** 3 * 60);
+        const stands = new Map<string, number>();
+        for (let before = -1; before < (stands.get(name) ?? 0); ) {
+          before = stands.get(name) ?? 0;
+          // As the runner has it: whoever stands elsewhere and not ahead goes on by itself.
+          for (const each of all) {
+            const position = stands.get(each.name) ?? -1;
+            if (position >= before) continue;
+            stands.set(each.name, (await applyOne(tenant, each.name, each.apply, limit())).position);
+          }
+          const { position, along } = await applyOne(tenant, name, takes_along.apply, limit());
+          for (const moved of [name, ...along]) stands.set(moved, position);
+          met.add(along.sort().join(' '));
+        }
+        for (const projection of all) await applyAll(tenant, projection, () => 1_000_000);
+        for (const [index, projection] of all.entries()) {
+          expect(await rowsOf(tenant, projection)).toBe(alone[index]);
+          expect(await recount(tenant, projection)).toEqual([]);
+        }
+      }),
+      { numRuns: inject('fault_rounds') },
+    );
+    expect(met.has([...takes_along.names].sort().join(' '))).toBe(true);
+    expect(met.size).toBeGreaterThan(1);
+  }, 600_000);
 });

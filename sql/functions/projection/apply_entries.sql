@@ -1,8 +1,8 @@
 -- Carries forward what is summed from entries (balances, balances by day, and daily activity) by at most p_limit positions: one pass over the
 -- entries for all three. p_balances, p_balances_daily and p_reports are the consumers that are to be moved (the projection's own, or one
--- that builds another version); null for none. The first that is given leads: the slice is its own. The others go along if they stand where it
--- stands, have not failed there, and nobody else is at them; one that stands further ahead ends the slice, and can go along with the next. `along` says who
--- did. One call is one statement, one transaction.
+-- that builds another version); null for none. With p_balances the slice is its own, and the others go along if they stand where it stands, have
+-- not failed there, and nobody else is at them; one that stands further ahead ends the slice, and can go along with the next. `along` says who did.
+-- Without it one of the others is given, and goes alone. One call is one statement, one transaction.
 --
 -- Answers what log.begin_slice says of the leader, and the position reached.
 -- Groups by hash: the plan fits any slice, and for a large one its sort would go through files. Then writes account by account in the order of

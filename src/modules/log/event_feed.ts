@@ -18,6 +18,8 @@ export interface EventFeedOptions {
   pages: EventPages;
   filter: Filter;
   after: number;
+  /** where the log stood when the client came: it has caught up when it has been told of all before */
+  head_position: number;
   sink: Sink;
 }
 
@@ -27,6 +29,7 @@ export class EventFeed implements Feed, Listener {
   readonly #tail: Tail;
   readonly #pages: EventPages;
   readonly #filter: Filter;
+  readonly #head_position: number;
   readonly #sink: Sink;
   #state: State = 'moving';
   #position: number;
@@ -34,10 +37,11 @@ export class EventFeed implements Feed, Listener {
   /** continues what waits for the client */
   #resume: (() => void) | null = null;
 
-  constructor({ tail, pages, filter, after, sink }: EventFeedOptions) {
+  constructor({ tail, pages, filter, after, head_position, sink }: EventFeedOptions) {
     this.#tail = tail;
     this.#pages = pages;
     this.#filter = filter;
+    this.#head_position = head_position;
     this.#sink = sink;
     this.#position = after;
     tail.attach();
@@ -50,12 +54,10 @@ export class EventFeed implements Feed, Listener {
   /** Goes on from its position until it is live, or the client takes no more. */
   advance(): void {
     while (this.#state === 'moving') {
-      if (this.#position > this.#tail.head) {
-        this.#tail.wait(this);
-        return;
-      }
-      if (this.#position === this.#tail.head) {
-        this.#goLive();
+      if (this.#position >= this.#tail.head) {
+        const position = Math.max(this.#position, this.#head_position);
+        if (position > this.#tail.head) this.#tail.wait(this, position);
+        else this.#goLive();
         return;
       }
       if (!this.#tail.ring.reachesBackTo(this.#position)) {

@@ -80,7 +80,7 @@ export function eventStreamRoute(
       const { after, first } = beginning(resume_after ?? query.after ?? null, bounds);
       return (sink) => {
         const tail = tails.open(principal.tenant_id, bounds);
-        const feed = new EventFeed({ tail, pages, filter, after, sink });
+        const feed = new EventFeed({ tail, pages, filter, after, head_position: bounds.head_position, sink });
         if (sink.write(first)) feed.advance();
         else feed.block();
         return feed;

@@ -31,9 +31,8 @@ export interface TailReader {
   ownLimitBytes: () => number;
 }
 
-/** Waits until the tail has come to where it stands. */
+/** Waits until the tail has come to a position. */
 interface Waiting extends Listener {
-  readonly position: number;
   advance: () => void;
 }
 
@@ -44,7 +43,7 @@ export class Tail {
   readonly #own = new OwnFrames();
   readonly #page_size = new PageSize();
   readonly #audience = new Audience();
-  readonly #waiting = new Map<Listener, Waiting>();
+  readonly #waiting = new Map<Listener, { waiting: Waiting; position: number }>();
   #head: number;
   #head_at: string | null = null;
   #is_woken = false;
@@ -106,9 +105,9 @@ export class Tail {
     this.#audience.add(listener, filter);
   }
 
-  /** `waiting` stands further than this tail has read, which another process has told it. */
-  wait(waiting: Waiting): void {
-    this.#waiting.set(waiting, waiting);
+  /** The log has come to this position, which another process or its bounds have told, and this tail has not read it yet. */
+  wait(waiting: Waiting, position: number): void {
+    this.#waiting.set(waiting, { waiting, position });
     this.wake(0);
   }
 
@@ -177,8 +176,8 @@ export class Tail {
     this.#ring.add(frames, this.#reader.ringLimitBytes());
     this.#reader.onFrames(this.tenant_id, frames);
     this.#audience.deliver(frames);
-    for (const waiting of [...this.#waiting.values()]) {
-      if (waiting.position > this.#head) continue;
+    for (const { waiting, position } of [...this.#waiting.values()]) {
+      if (position > this.#head) continue;
       this.#waiting.delete(waiting);
       waiting.advance();
     }

@@ -184,6 +184,17 @@ describe.each(
         const random = randomFrom(cut);
         const limit = () => 1 + Math.floor(random() ** 3 * 60);
         const stands = new Map<string, number>();
+        const applyTogether = async () => {
+          const { position, along } = await applyOne(tenant, name, takes_along.apply, limit());
+          for (const moved of [name, ...along]) stands.set(moved, position);
+          met.add(along.sort().join(' '));
+        };
+        // Whatever the dice say later: once all stand at the same position, and once each at another.
+        for (const each of all) await applyOne(tenant, each.name, each.apply, 1);
+        await applyTogether();
+        for (const [index, each] of all.entries()) {
+          stands.set(each.name, (await applyOne(tenant, each.name, each.apply, 1 + index)).position);
+        }
         for (let before = -1; before < (stands.get(name) ?? 0); ) {
           before = stands.get(name) ?? 0;
           // As the runner has it: whoever stands elsewhere and not ahead goes on by itself.
@@ -192,9 +203,7 @@ describe.each(
             if (position >= before) continue;
             stands.set(each.name, (await applyOne(tenant, each.name, each.apply, limit())).position);
           }
-          const { position, along } = await applyOne(tenant, name, takes_along.apply, limit());
-          for (const moved of [name, ...along]) stands.set(moved, position);
-          met.add(along.sort().join(' '));
+          await applyTogether();
         }
         for (const projection of all) await applyAll(tenant, projection, () => 1_000_000);
         for (const [index, projection] of all.entries()) {

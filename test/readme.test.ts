@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { freePort } from '../src/embedded/postmaster.ts';
 import { inherited_environment } from './support/environment.ts';
 import { aDataDirectory } from './support/lattice.ts';
+import { freePort } from './support/port.ts';
 import { listFiles, readSource, root } from './support/source.ts';
 import { waitFor } from './support/wait.ts';
 

@@ -6,7 +6,6 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { freePort } from '../../src/embedded/postmaster.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { databaseUrl } from '../support/database.ts';
 import {
@@ -17,6 +16,7 @@ import {
   spawnLattice,
   startLattice,
 } from '../support/lattice.ts';
+import { freePort } from '../support/port.ts';
 import { waitFor } from '../support/wait.ts';
 
 const DemoSchema = z.strictObject({ url: z.string(), tenant_id: z.string(), api_key: z.string() });

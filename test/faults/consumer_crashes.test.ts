@@ -3,11 +3,11 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import { freePort } from '../../src/embedded/postmaster.ts';
 import { asSuperuser, databaseUrl } from '../support/database.ts';
 import { Dice, seed } from '../support/dice.ts';
 import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
 import { LogReader } from '../support/log_reader.ts';
+import { freePort } from '../support/port.ts';
 import { startProcess } from '../support/process.ts';
 import { startServer } from '../support/server.ts';
 import { waitFor } from '../support/wait.ts';

@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { makeOpen } from '../../src/embedded/binaries.ts';
-import { freePort, readPidFile } from '../../src/embedded/postmaster.ts';
+import { readPidFile } from '../../src/embedded/postmaster.ts';
 import {
   aDataDirectory,
   lattice,
@@ -24,6 +24,7 @@ import {
   spawnLattice,
   startLattice,
 } from '../support/lattice.ts';
+import { freePort } from '../support/port.ts';
 import { waitFor } from '../support/wait.ts';
 
 const aMigratedDirectory = preparedDirectory();
@@ -95,7 +96,10 @@ test('a Postgres that is killed is started again, and the same process is ready 
 
 test('a Postgres whose port was taken while it was down is reached by its socket', async () => {
   const directory = await aMigratedDirectory();
-  const { url, signal, output } = await startLattice({ LATTICE_DATA_DIR: directory });
+  const { url, signal, output } = await startLattice({
+    LATTICE_DATA_DIR: directory,
+    LATTICE_POSTGRES_PORT: String(await freePort()),
+  });
   const killed = readPidFile(join(directory, 'postgres'));
   if (killed === null) throw new Error('no Postgres runs');
   // While it is halted, Lattice cannot start Postgres again before somebody else has the port.

@@ -112,6 +112,7 @@ returns table (what text, expected text, found text)
 language plpgsql stable
 set search_path = pg_catalog
 set plan_cache_mode = force_custom_plan
+set enable_nestloop = off
 as $$
 declare
   v_consumer log.consumer;

@@ -12,6 +12,7 @@ create or replace function ledger.prove(
 language plpgsql stable
 set search_path = pg_catalog
 set plan_cache_mode = force_custom_plan
+set enable_nestloop = off
 set max_parallel_workers_per_gather = 0
 set jit = off
 set work_mem = '64MB'

@@ -6,6 +6,7 @@ language plpgsql stable
 set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_custom_plan
+set enable_nestloop = off
 as $$
 #variable_conflict use_column
 declare
@@ -20,29 +21,22 @@ begin
     from ledger.entry
     where entry.tenant_id = p_tenant_id and entry.position <= v_consumer.position
   ),
-  cell as (
-    select entry.account_id, entry.begins_at::date as effective_on, entry.recorded_on from entry
-    union
-    select entry.account_id, entry.expires_at::date, entry.recorded_on from entry where entry.expires_at is not null
+  change as (
+    select entry.account_id, entry.begins_at::date as effective_on, entry.recorded_on, entry.layer, entry.direction, entry.amount from entry
+    union all
+    select entry.account_id, entry.expires_at::date, entry.recorded_on, entry.layer, entry.direction, -entry.amount
+    from entry
+    where entry.expires_at is not null
   ),
   counted as (
-    select cell.account_id, cell.effective_on, cell.recorded_on, array[
-      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
-        and entry.layer = 'posted' and entry.direction = 'debit' then entry.amount end), 0),
-      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
-        and entry.layer = 'posted' and entry.direction = 'credit' then entry.amount end), 0),
-      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
-        and entry.layer = 'pending' and entry.direction = 'debit' then entry.amount end), 0)
-      - coalesce(sum(case when entry.expires_at >= cell.effective_on and entry.expires_at < cell.effective_on + 1
-        and entry.direction = 'debit' then entry.amount end), 0),
-      coalesce(sum(case when entry.begins_at >= cell.effective_on and entry.begins_at < cell.effective_on + 1
-        and entry.layer = 'pending' and entry.direction = 'credit' then entry.amount end), 0)
-      - coalesce(sum(case when entry.expires_at >= cell.effective_on and entry.expires_at < cell.effective_on + 1
-        and entry.direction = 'credit' then entry.amount end), 0)
+    select change.account_id, change.effective_on, change.recorded_on, array[
+      coalesce(sum(change.amount) filter (where change.layer = 'posted' and change.direction = 'debit'), 0),
+      coalesce(sum(change.amount) filter (where change.layer = 'posted' and change.direction = 'credit'), 0),
+      coalesce(sum(change.amount) filter (where change.layer = 'pending' and change.direction = 'debit'), 0),
+      coalesce(sum(change.amount) filter (where change.layer = 'pending' and change.direction = 'credit'), 0)
     ] as sums
-    from cell
-    join entry on entry.account_id = cell.account_id and entry.recorded_on = cell.recorded_on
-    group by cell.account_id, cell.effective_on, cell.recorded_on
+    from change
+    group by change.account_id, change.effective_on, change.recorded_on
   ),
   stored as (
     select days.account_id, days.effective_on, days.recorded_on,

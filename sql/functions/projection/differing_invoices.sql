@@ -6,6 +6,7 @@ language plpgsql stable
 set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_custom_plan
+set enable_nestloop = off
 as $$
 #variable_conflict use_column
 declare
@@ -54,19 +55,19 @@ begin
     from item
     group by grouping sets ((item.invoice, item.currency), (item.invoice, item.currency, item.effective_on))
   ),
+  stated as (
+    select item.invoice, item.currency,
+      concat_ws(' ', min(item.effective_on), max(item.position),
+        (array_agg(item.customer order by item.position desc) filter (where item.customer is not null))[1],
+        (array_agg(item.due_on order by item.position desc) filter (where item.due_on is not null))[1]) as text
+    from item
+    group by item.invoice, item.currency
+  ),
   expected as (
     select counted.invoice, counted.currency, coalesce(counted.effective_on::text, '') as effective_on,
       concat_ws(' ', counted.raised, counted.paid, stated.text) as sums
     from counted
-    left join lateral (
-      select concat_ws(' ', min(item.effective_on), max(item.position),
-        (select last.customer from item last where last.invoice = counted.invoice and last.currency = counted.currency
-          and last.customer is not null order by last.position desc limit 1),
-        (select last.due_on from item last where last.invoice = counted.invoice and last.currency = counted.currency
-          and last.due_on is not null order by last.position desc limit 1)) as text
-      from item
-      where item.invoice = counted.invoice and item.currency = counted.currency
-    ) stated on counted.effective_on is null
+    left join stated on stated.invoice = counted.invoice and stated.currency = counted.currency and counted.effective_on is null
   ),
   stored as (
     select invoices.invoice, invoices.currency, '' as effective_on,

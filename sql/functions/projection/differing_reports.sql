@@ -6,6 +6,7 @@ language plpgsql stable
 set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_custom_plan
+set enable_nestloop = off
 as $$
 #variable_conflict use_column
 declare

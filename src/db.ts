@@ -176,7 +176,7 @@ export class Database {
 
   /**
    * The same on a connection of its own, behind what was sent there before: it begins when that is done, without waiting for its answer.
-   * `pipe` says which of `pipe_count` connections, opened when they are first used.
+   * `pipe` says which of `pipe_count` connections, opened when they are first used. `values` is empty afterwards: each item null.
    */
   async callInOrder(pipe: number, query: Query, values: unknown[]): Promise<unknown[]> {
     const way = this.#pipes[pipe];

@@ -46,6 +46,14 @@ test('one that fails does so by itself, and those behind it are done in their or
   expect(done).toEqual([1, 2, 0, 4, 5]);
 });
 
+test('what was sent is let go of when it is answered, or fails', async () => {
+  const [answered, refused] = [[4], [0]];
+  const both = [answered, refused].map((values) => database.callInOrder(0, divide, values));
+  expect([answered, refused]).toEqual([[4], [0]]);
+  await Promise.allSettled(both);
+  expect([answered, refused]).toEqual([[null], [null]]);
+});
+
 test('a connection that breaks fails what was sent on it, and the next statement goes on another', async () => {
   const cut = [database.callInOrder(0, wait, []), send(1), send(2)];
   const settled = Promise.allSettled(cut);

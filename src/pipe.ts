@@ -34,8 +34,8 @@ export class Pipe {
       if (!is_refused) this.#leave(line);
       throw error;
     } finally {
-      // Statements follow each other without a pause, and one that has grown old when V8 collected everything keeps those after it from being
-      // collected young, with all that they hold: with the values of batches that was a kilobyte for each posting.
+      // Where statements follow each other without a pause, their values were promoted as garbage after each major collection, a kilobyte for each
+      // posting, until the next pause: V8 keeps young what old garbage refers to. Emptied, they are collected young (--trace-gc-nvp, `promoted`).
       statement.values?.fill(null);
       await line.client.then(sent, () => undefined);
       line.in_flight -= 1;

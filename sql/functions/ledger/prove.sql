@@ -2,6 +2,7 @@
 -- the order of time, and every projection of balances equals what its entries come to, up to the position it has reached.
 -- Answers what was counted, and each difference with what was expected and found: at most 20 per check, `difference_count` counts all.
 --
+-- Joins by hash and never row by row: it may be asked for before Postgres has analyzed what it reads, and would take a million rows for one.
 -- Reads every entry once: about 1.5 µs each on one processor. Holds its snapshot meanwhile, so rows that the projection replaces stay until
 -- it is done. Locks nothing.
 create or replace function ledger.prove(

@@ -1,5 +1,6 @@
 // A recount reads each row a few times, whatever Postgres knows of the tables: it may be asked for right after a million postings, when nobody
-// has analyzed them yet, and a plan for few rows would then count everything once for each row of something else.
+// has analyzed them yet, and a plan for few rows would then count everything once for each row of something else. Rows of tables, that is: what is gone
+// through again in memory is not counted.
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { queries } from '../../../src/db.ts';

@@ -60,7 +60,8 @@ export class Audience {
       const [first] = group.messages;
       const messages =
         group.messages.length === 1 && first !== undefined ? first : Buffer.concat(group.messages);
-      group.messages = [];
+      // Emptied and not replaced: an array that has grown old while nothing came would keep what it held last from being collected young.
+      group.messages.length = 0;
       // Whoever takes no more leaves the group meanwhile, which a Set allows.
       for (const listener of group.listeners) listener.push(messages);
     }

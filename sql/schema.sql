@@ -928,12 +928,17 @@ create function projection.add_dated_blocks(p_tenant_id uuid, p_version integer,
   language plpgsql volatile set enable_nestloop=on set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.add_dated_blocks to lattice_app;
 
+create function projection.add_invoices(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
+  returns void
+  language plpgsql volatile set TimeZone=UTC set enable_nestloop=on set enable_seqscan=off set enable_sort=on set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.add_invoices to lattice_app;
+
 create function projection.apply_dated_entries(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)
   returns void
   language plpgsql volatile set enable_nestloop=on set enable_seqscan=off set enable_sort=on set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
 grant execute on function projection.apply_dated_entries to lattice_app;
 
-create function projection.apply_entries(p_tenant_id uuid, p_balances text, p_balances_daily text, p_reports text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer, OUT along text[])
+create function projection.apply_entries(p_tenant_id uuid, p_balances text, p_balances_daily text, p_reports text, p_invoices text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer, OUT along text[])
   returns record
   language plpgsql volatile set TimeZone=UTC set enable_nestloop=off set enable_seqscan=off set enable_sort=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.apply_entries to lattice_app;
@@ -945,7 +950,7 @@ grant execute on function projection.apply_holds to lattice_app;
 
 create function projection.apply_invoices(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT "position" bigint, OUT head_position bigint, OUT retry_ms integer)
   returns record
-  language plpgsql volatile set TimeZone=UTC set enable_seqscan=off set jit=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+  language plpgsql volatile set search_path=pg_catalog;
 grant execute on function projection.apply_invoices to lattice_app;
 
 create function projection.apply_report_dimensions(p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamp with time zone, p_end bigint, p_end_at timestamp with time zone)

@@ -2,7 +2,8 @@
 -- entries for all three. p_balances, p_balances_daily and p_reports are the consumers that are to be moved (the projection's own, or one
 -- that builds another version); null for none. With p_balances the slice is its own, and the others go along if they stand where it stands, have
 -- not failed there, and nobody else is at them; one that stands further ahead ends the slice, and can go along with the next. `along` says who did.
--- Without it one of the others is given, and goes alone. One call is one statement, one transaction.
+-- So do invoices (p_invoices), which are made of other rows and are spared a slice of their own. Without p_balances one of the two others is given, and
+-- goes alone. One call is one statement, one transaction.
 --
 -- Answers what log.begin_slice says of the leader, and the position reached.
 -- Groups by hash: the plan fits any slice, and for a large one its sort would go through files. Then writes account by account in the order of
@@ -16,7 +17,7 @@
 -- Locks: the consumers' rows, until commit, and never waits for them. Not the tenant's, so posting goes on meanwhile.
 -- Commits without waiting for the disk: what is lost of this, rows and positions together, is applied again.
 create or replace function projection.apply_entries(
-  p_tenant_id uuid, p_balances text, p_balances_daily text, p_reports text, p_limit integer,
+  p_tenant_id uuid, p_balances text, p_balances_daily text, p_reports text, p_invoices text, p_limit integer,
   out state text, out "position" bigint, out head_position bigint, out retry_ms integer, out along text[]
 )
 language plpgsql volatile
@@ -47,6 +48,7 @@ declare
   v_balances integer;
   v_daily integer;
   v_reports integer;
+  v_invoices integer;
   v_by_day boolean;
   v_batch record;
 begin
@@ -71,24 +73,25 @@ begin
     v_reports := v_slice.version;
   end if;
 
-  if v_balances is not null and (p_balances_daily is not null or p_reports is not null) then
+  if v_balances is not null and (p_balances_daily is not null or p_reports is not null or p_invoices is not null) then
     with beside as materialized (
       select consumer.name, consumer.version
       from log.consumer
-      where consumer.tenant_id = p_tenant_id and consumer.name in (p_balances_daily, p_reports)
+      where consumer.tenant_id = p_tenant_id and consumer.name in (p_balances_daily, p_reports, p_invoices)
         and consumer.position = v_start and consumer.attempts = 0
       for update skip locked
     )
     select
       max(beside.version) filter (where beside.name = p_balances_daily) as daily,
       max(beside.version) filter (where beside.name = p_reports) as reports,
+      max(beside.version) filter (where beside.name = p_invoices) as invoices,
       coalesce(array_agg(beside.name), '{}') as names
-    into v_daily, v_reports, along
+    into v_daily, v_reports, v_invoices, along
     from beside;
 
     select consumer.position, consumer.recorded_at into v_ahead
     from log.consumer
-    where consumer.tenant_id = p_tenant_id and consumer.name in (p_balances_daily, p_reports)
+    where consumer.tenant_id = p_tenant_id and consumer.name in (p_balances_daily, p_reports, p_invoices)
       and consumer.position > v_start and consumer.position < apply_entries.position and consumer.attempts = 0
     order by consumer.position
     limit 1;
@@ -330,6 +333,9 @@ begin
   end if;
   if v_batch.has_dimensions then
     perform projection.apply_report_dimensions(p_tenant_id, v_reports, v_start, v_start_at, apply_entries.position, v_end_at);
+  end if;
+  if v_invoices is not null then
+    perform projection.add_invoices(p_tenant_id, v_invoices, v_start, v_start_at, apply_entries.position, v_end_at);
   end if;
 
   perform log.end_slice(p_tenant_id, each.name, apply_entries.position, v_end_at)

@@ -68,8 +68,9 @@ const FoundSchema = z.union([NoRowSchema, RowSchema]);
 export class AccountCache {
   readonly #database: Database;
   readonly #max_keys: number;
-  /** least recently used first */
+  /** least recently used first, as far as that matters: as long as half of the room is free they are in the order in which they came */
   readonly #tenants = new Map<string, TenantAccounts>();
+  #is_roomy = true;
   /** per tenant, the query under way and the one that collects references behind it */
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #waiting = new Map<string, Batch>();
@@ -220,6 +221,7 @@ export class AccountCache {
 
   /** Marks a tenant as just used. */
   #touch(tenant_id: string): void {
+    if (this.#is_roomy) return;
     const tenant = this.#tenants.get(tenant_id);
     if (tenant === undefined) return;
     this.#tenants.delete(tenant_id);
@@ -239,6 +241,7 @@ export class AccountCache {
       keys -= each.young.size + each.old.size;
       this.#tenants.delete(id);
     }
+    this.#is_roomy = keys <= this.#max_keys / 2;
   }
 }
 

@@ -101,7 +101,7 @@ export interface Posted {
 const max_kept = 100_000;
 
 export class LimitedBalances {
-  /** by tenant, least recently used first */
+  /** by tenant; least recently used first, as far as that matters: as long as half of the room is free they are in the order in which they came */
   readonly #tenants = new Map<string, Known>();
   #count = 0;
 
@@ -118,7 +118,7 @@ export class LimitedBalances {
 
   /** Counts a batch that is sent to be posted right after what is known, all of it or nothing. */
   expect(tenant_id: string, batch: Pick<Posted, 'event_id' | 'accounts_position' | 'drafts'>): void {
-    const known = this.#takeOut(tenant_id);
+    const known = this.#takeUp(tenant_id);
     known.position += batch.drafts.length;
     known.event_id = batch.event_id;
     known.accounts_position = batch.accounts_position;
@@ -129,7 +129,7 @@ export class LimitedBalances {
 
   /** What was sent first has been posted, `shift` positions further on than expected: what came between is no money. */
   confirm(tenant_id: string, posted: Posted, shift: number): void {
-    const known = this.#takeOut(tenant_id);
+    const known = this.#takeUp(tenant_id);
     known.sent = known.sent.slice(known.sent.indexOf(posted.drafts) + 1);
     known.position += shift;
     known.recorded_at = posted.recorded_at;
@@ -150,16 +150,19 @@ export class LimitedBalances {
     this.#keep(tenant_id, { position, event_id, recorded_at, accounts_position, balances, sent: [] });
   }
 
-  #takeOut(tenant_id: string): Known {
+  /** What is known of a tenant, to be changed: it counts again when it is kept. */
+  #takeUp(tenant_id: string): Known {
     const known = this.#tenants.get(tenant_id);
     if (known === undefined) throw new Error('a batch follows nothing that is known');
-    this.forget(tenant_id);
+    this.#count -= 1 + known.balances.size;
     return known;
   }
 
   #keep(tenant_id: string, known: Known): void {
-    this.#tenants.set(tenant_id, known);
     this.#count += 1 + known.balances.size;
+    // Moved twice for each batch, a Map makes its table anew all the time.
+    if (this.#count > max_kept / 2) this.#tenants.delete(tenant_id);
+    this.#tenants.set(tenant_id, known);
     this.#makeRoom();
   }
 

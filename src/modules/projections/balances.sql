@@ -1,10 +1,10 @@
 -- name: balances_apply
 select state, position, head_position, retry_ms
-from projection.apply_entries($tenant_id, $consumer, null, null, $limit);
+from projection.apply_entries($tenant_id, $consumer, null, null, null, $limit);
 
 -- name: balances_apply_along
 select state, position, head_position, retry_ms, along
-from projection.apply_entries($tenant_id, $consumer, 'balances_daily', 'reports', $limit);
+from projection.apply_entries($tenant_id, $consumer, 'balances_daily', 'reports', 'invoices', $limit);
 
 -- name: balances_recount
 select concat_ws(' ', difference."check", difference.account_id, difference.what) as what, difference.expected, difference.found

@@ -20,6 +20,6 @@ export const balances: Projection = {
   // posting is left more when slices wait for some. With the time that it takes, it stays within a second of the log.
   rest_ms: 600,
   apply: sql.balances_apply,
-  takes_along: { names: ['balances_daily', 'reports'], apply: sql.balances_apply_along },
+  takes_along: { names: ['balances_daily', 'reports', 'invoices'], apply: sql.balances_apply_along },
   recount: sql.balances_recount,
 };

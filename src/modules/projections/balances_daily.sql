@@ -1,6 +1,6 @@
 -- name: balances_daily_apply
 select state, position, head_position, retry_ms
-from projection.apply_entries($tenant_id, null, $consumer, null, $limit);
+from projection.apply_entries($tenant_id, null, $consumer, null, null, $limit);
 
 -- name: balances_daily_recount
 select what, expected, found

@@ -1,6 +1,6 @@
 -- name: reports_apply
 select state, position, head_position, retry_ms
-from projection.apply_entries($tenant_id, null, null, $consumer, $limit);
+from projection.apply_entries($tenant_id, null, null, $consumer, null, $limit);
 
 -- name: reports_recount
 select what, expected, found

@@ -1,5 +1,5 @@
 -- name: balances_apply
-select state from projection.apply_entries($tenant_id, 'balances', null, null, $limit);
+select state from projection.apply_entries($tenant_id, 'balances', null, null, null, $limit);
 
 -- name: balances_read
 select string_agg(concat_ws(' ', balance.account_id, posted_debits, posted_credits, pending_debits, pending_credits), ', ' order by account_id) as sums

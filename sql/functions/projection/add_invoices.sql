@@ -1,7 +1,7 @@
--- Part of projection.apply_entries and projection.apply_invoices: what a slice of the log does to invoices. A transaction names an invoice in its metadata (`invoice`, and
--- beside it `customer` and `due_on`); a capture or reversal that names none has that of its target. What it debits to receivables is raised, what it
--- credits is paid; the reversal of a transaction of the same invoice takes back what that one did. Holds do not count. Data is parsed only where
--- `invoice` occurs in it.
+-- Part of projection.apply_entries and projection.apply_invoices: what a slice of the log does to invoices. A transaction names an invoice in its
+-- metadata (`invoice`, and beside it `customer` and `due_on`); a capture or reversal that names none has that of its target. What it debits to
+-- receivables is raised, what it credits is paid; the reversal of a transaction of the same invoice takes back what that one did. Holds do not count.
+-- Data is parsed only where `invoice` occurs in it.
 create or replace function projection.add_invoices(
   p_tenant_id uuid, p_version integer, p_start bigint, p_start_at timestamptz, p_end bigint, p_end_at timestamptz
 )

@@ -182,8 +182,7 @@ export class Database {
     const way = this.#pipes[pipe];
     if (way === undefined) throw new Error(`there is no pipe ${pipe}`);
     try {
-      const result = await way.query({ name: query.name, text: query.text, values });
-      return result.rows;
+      return await way.query({ name: query.name, text: query.text, values });
     } catch (error) {
       throw translate(error);
     }

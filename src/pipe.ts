@@ -20,22 +20,26 @@ export class Pipe {
     this.pool = new pg.Pool({ ...connection, max: 1, pipeline: true });
   }
 
-  /** Empties the array of the statement's values when it is answered. */
-  async query(statement: pg.QueryConfig<unknown[]>): Promise<pg.QueryResult> {
+  /** The rows that answer it. Empties the array of the statement's values then. */
+  async query(statement: pg.QueryConfig<unknown[]>): Promise<unknown[]> {
     this.#line ??= { client: this.pool.connect(), in_flight: 0 };
     const line = this.#line;
     line.in_flight += 1;
     try {
       const client = await line.client;
-      return await client.query(statement);
+      const result = await client.query<object>(statement);
+      const { rows } = result;
+      result.rows = [];
+      return rows;
     } catch (error) {
       // What comes next is not sent behind a connection that may be broken.
       const is_refused = error instanceof pg.DatabaseError && error.severity === 'ERROR';
       if (!is_refused) this.#leave(line);
       throw error;
     } finally {
-      // Where statements follow each other without a pause, their values were promoted as garbage after each major collection, a kilobyte for each
-      // posting, until the next pause: V8 keeps young what old garbage refers to. Emptied, they are collected young (--trace-gc-nvp, `promoted`).
+      // Where statements follow each other without a pause, their values and rows were promoted as garbage after each major collection, more than a
+      // kilobyte for each posting, until the next pause: V8 keeps young what old garbage refers to. Let go of, they are collected young
+      // (--trace-gc-nvp, `promoted`).
       statement.values?.fill(null);
       await line.client.then(sent, () => undefined);
       line.in_flight -= 1;

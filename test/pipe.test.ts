@@ -114,7 +114,6 @@ test('an answer is passed on when little is on its way out behind it, which the 
   }
   expect(stream?.writableNeedDrain).toBe(false);
   await holder.end();
-  for (const { rows } of (await Promise.all(answers)).slice(1))
-    expect(rows).toEqual([{ length: text.length }]);
+  for (const rows of (await Promise.all(answers)).slice(1)) expect(rows).toEqual([{ length: text.length }]);
   await pipe.pool.end();
 });

@@ -2,7 +2,7 @@
 // each account that it touches, however often: so when many wait for their turn they come less often, and do more at once.
 
 /** Between two slices, on average: twenty tenants that are busy, with two consumers each, are followed within a second … */
-const max_interval_ms = 16;
+const max_interval_ms = 25;
 /** … unless so many wait that the last of them would wait longer than this … */
 const max_wait_ms = 700;
 /** … for which at most half a processor is spent. */

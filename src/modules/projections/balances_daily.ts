@@ -14,7 +14,7 @@ export const balances_daily: Projection = {
   description: 'Sums entries by business day and recorded day, for balances at the end of any day',
   tables: ['balances_daily_v'],
   // With the time that a slice takes, it stays within a second of the log.
-  rest_ms: 600,
+  rest_ms: 680,
   apply: sql.balances_daily_apply,
   recount: sql.balances_daily_recount,
 };

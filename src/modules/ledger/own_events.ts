@@ -24,15 +24,13 @@ export function ownEvents(batch: Batch, first_position: number, recorded_at: str
         occurred_at: draft.effective_at ?? recorded_at,
         recorded_at,
       },
-      touched: touchedBy(draft),
+      // What touchedAccounts would find in the data of a posting or a hold.
+      touched: draft.entries.map(accountOf),
     });
   }
   return events;
 }
 
-/** What touchedAccounts would find in the data of a posting or a hold. */
-function touchedBy({ entries }: Draft): OwnEvent['touched'] {
-  const touched: OwnEvent['touched'] = [];
-  for (const { account } of entries) touched.push(account);
-  return touched;
+function accountOf({ account }: Draft['entries'][number]): OwnEvent['touched'][number] {
+  return account;
 }

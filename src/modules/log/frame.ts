@@ -27,6 +27,9 @@ export interface OwnEvent {
 const columns_bytes = 400;
 
 export class Frame {
+  readonly position: number;
+  /** about what it takes in memory, once it has been made into bytes */
+  readonly weight_bytes: number;
   readonly #maker: FrameMaker;
   readonly #row: EventRow;
   #bytes: Buffer | null = null;
@@ -34,13 +37,12 @@ export class Frame {
 
   /** `touched` is given by who knows it already. */
   constructor(row: EventRow, maker: FrameMaker, touched: TouchedAccount[] | null = null) {
+    // Asked of every event: its row and data would have to be fetched from memory for them.
+    this.position = row.position;
+    this.weight_bytes = 2 * (row.data.length + columns_bytes) + 300;
     this.#maker = maker;
     this.#row = row;
     this.#touched = touched;
-  }
-
-  get position(): number {
-    return this.#row.position;
   }
 
   get type(): string {
@@ -78,10 +80,5 @@ export class Frame {
     if (kind === null) return [];
     const subject = encodeId(kind, this.subject_id);
     return this.#maker.touchedAccounts({ type: this.type, subject, data: JSON.parse(this.#row.data) });
-  }
-
-  /** about what it takes in memory, once it has been made into bytes */
-  get weight_bytes(): number {
-    return 2 * (this.#row.data.length + columns_bytes) + 300;
   }
 }

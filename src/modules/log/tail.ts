@@ -166,10 +166,10 @@ export class Tail {
   #deliver(frames: Frame[]): void {
     const last = frames.at(-1);
     if (last === undefined) return;
-    for (const [index, { position }] of frames.entries()) {
-      if (position !== this.#head + 1 + index) {
-        throw new Error(`the log has no position ${this.#head + 1 + index}; ${position} follows`);
-      }
+    let next = this.#head + 1;
+    for (const { position } of frames) {
+      if (position !== next) throw new Error(`the log has no position ${next}; ${position} follows`);
+      next += 1;
     }
     this.#head = last.position;
     this.#head_at = last.recorded_at;

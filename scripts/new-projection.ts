@@ -163,7 +163,7 @@ export const ${name}: Projection = {
   name: '${name}',
   description: 'Counts events by day and type',
   tables: ['${name}_v'],
-  rest_ms: 700,
+  within_ms: 850,
   apply: sql.${name}_apply,
   recount: sql.${name}_recount,
 };

@@ -42,8 +42,11 @@ export interface Consumer {
   description: string;
   /** the most positions of one slice; absent means 20,000 */
   max_slice_positions?: number;
-  /** the least time between two slices of a tenant that was caught up; absent means 50 */
-  rest_ms?: number;
+  /**
+   * About how long what is appended may wait until it is applied, where the consumer had caught up: the longer, the more a slice does at once.
+   * Absent means as soon as may be.
+   */
+  within_ms?: number;
   /** absent means that it is never quiet */
   quiet?: Quiet;
   /** Consumers whose slices its own may be as well, while they stand where it stands and neither it nor they are in trouble. */

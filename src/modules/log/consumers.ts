@@ -28,7 +28,7 @@ interface Described {
   name: string;
   description: string;
   max_slice_positions?: number;
-  rest_ms?: number;
+  within_ms?: number;
 }
 
 /**

@@ -7,8 +7,9 @@ const usual_max_slice_positions = 20_000;
 const long_slice_ms = 250;
 /** Of the time of a pair, at most one part in so many is spent on it; the rest is for posting. */
 const rest_factor = 7;
-const usual_rest_ms = 50;
+const least_rest_ms = 50;
 const max_rest_ms = 500;
+
 export interface Follower {
   consumer: Consumer;
   tenant_id: string;
@@ -69,7 +70,9 @@ export function nextLimit({ limit, consumer, position, head_position }: Follower
 
 /** How long a follower that is caught up waits before it looks again. */
 export function restMs({ consumer }: Follower, took_ms: number): number {
-  return Math.max(consumer.rest_ms ?? usual_rest_ms, Math.min(max_rest_ms, took_ms * rest_factor));
+  // What is appended when a slice has just begun waits until that and the next one are done.
+  const wanted_ms = (consumer.within_ms ?? 0) - 2 * took_ms;
+  return Math.max(least_rest_ms, wanted_ms, Math.min(max_rest_ms, took_ms * rest_factor));
 }
 
 function maxSlice(consumer: Consumer): number {

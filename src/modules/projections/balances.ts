@@ -17,8 +17,8 @@ export const balances: Projection = {
     'dated_sums_v',
   ],
   // A slice costs about as much as it does for a hundred positions more, and an account that moves twice within it is written once, so
-  // posting is left more when slices wait for some. With the time that it takes, it stays within a second of the log.
-  rest_ms: 680,
+  // posting is left more when slices wait for some.
+  within_ms: 850,
   apply: sql.balances_apply,
   takes_along: { names: ['balances_daily', 'reports', 'invoices'], apply: sql.balances_apply_along },
   recount: sql.balances_recount,

@@ -34,8 +34,8 @@ export function projectionsModule(
     ],
     events: [...events, ...rebuild_events],
     jobs: [],
-    consumers: projections.map(({ apply, takes_along, name, description, rest_ms }) =>
-      statementConsumer(database, apply, { name, description, rest_ms }, takes_along),
+    consumers: projections.map(({ apply, takes_along, name, description, within_ms }) =>
+      statementConsumer(database, apply, { name, description, within_ms }, takes_along),
     ),
     async start() {
       if (config.CONSUMERS === 'on') rebuilder.start();

@@ -8,8 +8,8 @@ export interface Projection {
   description: string;
   /** in the schema `projection`, all of them; their rows at a position are the same whatever the slices that led there */
   tables: [string, ...string[]];
-  /** the least time between two slices of a tenant that was caught up */
-  rest_ms: number;
+  /** about how long what is appended may wait until it is applied */
+  within_ms: number;
   /** One slice: a SQL function of `$tenant_id`, `$consumer` and `$limit` that begins with log.begin_slice and ends with log.end_slice. */
   apply: Query;
   /**

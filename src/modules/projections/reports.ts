@@ -12,8 +12,7 @@ export const reports: Projection = {
   name: 'reports',
   description: 'Sums what is posted by business day, type of account, currency and dimension',
   tables: ['reports_v', 'report_transactions_v'],
-  // With the time that a slice takes, it stays within a second of the log.
-  rest_ms: 680,
+  within_ms: 850,
   apply: sql.reports_apply,
   recount: sql.reports_recount,
   state: sql.reports_state,

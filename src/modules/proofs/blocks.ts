@@ -12,8 +12,8 @@ import type { SigningKeys } from './signing_keys.ts';
 
 const sql = queries(import.meta.url, 'block_find_last', 'block_insert', 'block_list', 'block_find');
 
-/** What a receipt waits for at most, and what can be tampered with before it is sealed. */
-const rest_ms = 1_000;
+/** About how long a receipt is waited for, and what is recorded can be tampered with before it is sealed. */
+const within_ms = 1_000;
 
 const bytes = z.instanceof(Buffer);
 
@@ -51,7 +51,7 @@ export function blocksConsumer(database: Database, keys: () => SigningKeys): Con
       name: 'blocks',
       description: 'Closes signed blocks over the log, so that a change to what was recorded shows',
       max_slice_positions: max_block_positions,
-      rest_ms,
+      within_ms,
     },
     async (tx, { after, after_at, up_to, up_to_at }) => {
       const { tenant_id } = tx.actor;

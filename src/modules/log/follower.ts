@@ -4,7 +4,7 @@ import type { Consumer } from '../../consumer.ts';
 const first_slice_positions = 5_000;
 const usual_max_slice_positions = 20_000;
 /** A slice that takes longer than this is made smaller: what is not applied yet is counted by every reader meanwhile. */
-const long_slice_ms = 250;
+const long_slice_ms = 400;
 /** Of the time of a pair, at most one part in so many is spent on it; the rest is for posting. */
 const rest_factor = 7;
 const least_rest_ms = 50;
@@ -64,7 +64,9 @@ export function noteHead(follower: Follower, head_position: number): void {
 export function nextLimit({ limit, consumer, position, head_position }: Follower, took_ms: number): number {
   if (took_ms > long_slice_ms) return Math.max(1, Math.ceil(limit / 2));
   const is_behind = position !== null && position < head_position;
-  if (!is_behind || took_ms > long_slice_ms / 4) return limit;
+  // Twice as many take less than twice as long. Were it not made larger again soon, small slices would follow each other without a rest, each
+  // writing the same accounts: that is kept up with, at a multiple of what it costs otherwise, and so for ever.
+  if (!is_behind || took_ms > long_slice_ms / 2) return limit;
   return Math.min(maxSlice(consumer), limit * 2);
 }
 

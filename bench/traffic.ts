@@ -16,6 +16,9 @@ export interface Requests {
 /** The account that every transaction of the hot traffic touches. */
 export const hot_account = 'accounts:hot00';
 
+/** Of all tenants together: enough that each of 10,000 accounts is in a dozen of them, however many tenants they are spread over. */
+const prepared_bodies = 65_536;
+
 /** Every second account has limits on both sides, far enough away that nothing is refused and near enough to be checked. */
 const limits = { available_min: '-1000000000000', posted_max: '1000000000000' };
 
@@ -60,7 +63,7 @@ function accountRequests(tenants: TenantTraffic[]): Requests {
 function singleRequests(tenants: TenantTraffic[], hot: boolean): Requests {
   const run = crypto.randomUUID();
   const prepared = tenants.map((tenant) => {
-    const bodies = Array.from({ length: 4_096 }, (_, number) =>
+    const bodies = Array.from({ length: Math.ceil(prepared_bodies / tenants.length) }, (_, number) =>
       hot ? hotTransaction(tenant, number) : uniformTransaction(tenant),
     );
     return { head: head(tenant.api_key, '/v1/transactions', bodyLength(bodies)), bodies };
@@ -68,7 +71,8 @@ function singleRequests(tenants: TenantTraffic[], hot: boolean): Requests {
   return {
     next: (number) => {
       const tenant = pick(prepared, number);
-      return `${tenant.head}${run}-${number}\r\n\r\n${pick(tenant.bodies, number)}`;
+      const body = pick(tenant.bodies, Math.floor(number / prepared.length));
+      return `${tenant.head}${run}-${number}\r\n\r\n${body}`;
     },
     total: null,
     status: 201,

@@ -56,10 +56,26 @@ class JoinedTexts {
   }
 }
 
+/** The first of some instants as Postgres writes them, all in UTC and with four digits of the year: their texts are in their order. */
+class Earliest {
+  readonly type = 'timestamptz';
+  #earliest: string | null = null;
+
+  add(instant: string | null): void {
+    if (instant !== null && (this.#earliest === null || instant < this.#earliest)) this.#earliest = instant;
+  }
+
+  text(): string | null {
+    return this.#earliest;
+  }
+}
+
+type Parameter = ArrayLiteral | JoinedTexts | Earliest;
+
 /** As parameters of a call. */
-export function textsOf(arrays: (ArrayLiteral | JoinedTexts)[]): (string | null)[] {
+export function textsOf(parameters: Parameter[]): (string | null)[] {
   const texts: (string | null)[] = [];
-  for (const array of arrays) texts.push(array.text());
+  for (const parameter of parameters) texts.push(parameter.text());
   return texts;
 }
 
@@ -69,15 +85,15 @@ export class TenantArrays {
   readonly accounts_positions = new ArrayLiteral('bigint[]');
   readonly head_positions = new ArrayLiteral('bigint[]');
   readonly head_ids = new ArrayLiteral('uuid[]');
-  readonly head_ats = new ArrayLiteral('timestamptz[]');
+  readonly heads_since = new Earliest();
   readonly rely_on_balances = new ArrayLiteral('boolean[]');
-  readonly command_counts = new ArrayLiteral('integer[]');
-  readonly limited_counts = new ArrayLiteral('integer[]');
+  readonly commands_before = new ArrayLiteral('integer[]');
+  readonly limited_before = new ArrayLiteral('integer[]');
   readonly command_tenants = new ArrayLiteral('integer[]');
   readonly entry_tenants = new ArrayLiteral('integer[]');
 
   /** in the order of declaration */
-  all(): ArrayLiteral[] {
+  all(): Parameter[] {
     return Object.values(this);
   }
 }
@@ -124,7 +140,7 @@ export class BatchArrays {
   readonly effect_checkeds = new ArrayLiteral('boolean[]');
 
   /** in the order of declaration */
-  all(): (ArrayLiteral | JoinedTexts)[] {
+  all(): Parameter[] {
     return Object.values(this);
   }
 }

@@ -178,15 +178,19 @@ function encodeTogether(attempts: Attempt[]): (string | null)[] {
 
 function encodeTenants(attempts: Attempt[]): TenantArrays {
   const arrays = new TenantArrays();
+  let commands = 0;
+  let limited = 0;
   for (const [index, { batch, head, relies, unknown }] of attempts.entries()) {
     arrays.tenant_ids.add(batch.tenant_id);
     arrays.accounts_positions.add(batch.accounts_position);
     arrays.head_positions.add(head?.position ?? null);
     arrays.head_ids.add(head?.event_id ?? null);
-    arrays.head_ats.add(head?.recorded_at ?? null);
+    arrays.heads_since.add(head?.recorded_at ?? null);
     arrays.rely_on_balances.add(relies);
-    arrays.command_counts.add(batch.commands.length);
-    arrays.limited_counts.add(unknown.length);
+    arrays.commands_before.add(commands);
+    arrays.limited_before.add(limited);
+    commands += batch.commands.length;
+    limited += unknown.length;
     for (const { draft } of batch.commands) {
       arrays.command_tenants.add(index + 1);
       for (const _ of draft?.entries ?? []) arrays.entry_tenants.add(index + 1);

@@ -16,7 +16,16 @@ set enable_nestloop = on
 set jit = off
 as $$
 begin
-  -- Most tenants have no invoices, and most slices of the others none either.
+  -- What names an invoice has metadata. A tenant without any is known by one look, and not by all that it has recorded.
+  if not exists (
+    select
+    from ledger.metadata_pair pair
+    where pair.tenant_id = p_tenant_id
+  ) then
+    return;
+  end if;
+
+  -- Most others have no invoices, and most slices of those who do none either.
   if not exists (
     select
     from log.event

@@ -7,10 +7,8 @@ import { OwnFrames } from './own_frames.ts';
 import { PageSize } from './page_size.ts';
 import { Ring } from './ring.ts';
 
-/** the least time between two reads, so that what comes in close order is one piece for each client … */
-const min_rest_ms = 10;
 const max_rest_ms = 100;
-/** … and at most one part in so many of the process goes into it */
+/** at most one part in so many of the process goes into what streams are sent */
 const rest_factor = 4;
 const first_retry_ms = 200;
 const max_retry_ms = 5_000;
@@ -29,6 +27,8 @@ export interface TailReader {
   /** what the ring of one tenant may weigh, and what it has appended and its tail has not come to */
   ringLimitBytes: () => number;
   ownLimitBytes: () => number;
+  /** between two reads, so that what comes in close order is one piece for each client */
+  leastRestMs: () => number;
 }
 
 /** Waits until the tail has come to a position. */
@@ -148,7 +148,8 @@ export class Tail {
       if (more || this.#own.last_position > this.#head) this.#is_woken = true;
       this.#failures = 0;
       const spent_ms = performance.now() - began_ms;
-      const rest_ms = more ? 0 : Math.min(max_rest_ms, Math.max(min_rest_ms, spent_ms * rest_factor));
+      const wanted_ms = Math.max(this.#reader.leastRestMs(), spent_ms * rest_factor);
+      const rest_ms = more ? 0 : Math.min(max_rest_ms, wanted_ms);
       this.#not_before_ms = performance.now() + rest_ms;
     } catch (error) {
       // Clients stay where they are, and miss nothing: the same is read again.

@@ -8,6 +8,7 @@ import { EventRowSchema } from './events.ts';
 import { Frame, type FrameMaker, type OwnEvent } from './frame.ts';
 import { mayBeCut, type PageSize, page_bytes } from './page_size.ts';
 import { Tail, type TailReader } from './tail.ts';
+import { TailRest } from './tail_rest.ts';
 import type { Wakes } from './wakes.ts';
 
 const sql = queries(import.meta.url, 'tail_list', 'tail_bounds', 'tail_list_heads');
@@ -47,6 +48,7 @@ export class Tails implements TailReader {
   readonly #options: TailsOptions;
   readonly #tails = new Map<string, Tail>();
   readonly #listeners = new Set<(tenant_id: string, frames: Frame[]) => void>();
+  readonly #rest = new TailRest();
   readonly #read_events: Counter;
   #stopListening: (() => void)[] = [];
   #timer: NodeJS.Timeout | null = null;
@@ -166,6 +168,10 @@ export class Tails implements TailReader {
     return Math.min(max_own_bytes, this.#shareBytes());
   }
 
+  leastRestMs(): number {
+    return this.#rest.ms;
+  }
+
   #shareBytes(): number {
     return Math.max(min_ring_bytes, rings_bytes / Math.max(1, this.#tails.size));
   }
@@ -173,6 +179,7 @@ export class Tails implements TailReader {
   #lookAround(): void {
     this.#turn += 1;
     this.#closeIdle();
+    this.#rest.learn();
     if (this.#options.wakes.is_connected && this.#turn % look_every !== 0) return;
     if (this.#is_looking) return;
     // Round and round, some at a time: with few tails that is all of them each time.

@@ -1,6 +1,7 @@
 // The numbers as rows: for people as a table, for machines as JSON.
 import { merge, percentile } from './histogram.ts';
 import type { Measurement } from './measure.ts';
+import { note } from './notes.ts';
 
 export interface Row {
   workload: string;
@@ -30,19 +31,33 @@ export function failedRow(workload: string, unit: string, errors: number): Row {
   };
 }
 
-/** The medians of both sides, and latencies over all rounds of the subject. */
+/** The medians of both sides and of their ratios, and latencies over all rounds of the subject. */
 export function rateRow(workload: string, sides: { baseline: Measurement[]; subject: Measurement[] }): Row {
-  const value = median(sides.subject.map(transactionsPerSecond));
-  const reference = median(sides.baseline.map(transactionsPerSecond));
+  const values = sides.subject.map(transactionsPerSecond);
+  const references = sides.baseline.map(transactionsPerSecond);
+  const ratios = ratiosInTurn(references, values);
+  note(`each round beside those before and after it: ${ratios.map((ratio) => ratio.toFixed(3)).join(', ')}`);
   return {
     workload,
-    value: Math.round(value),
+    value: Math.round(median(values)),
     unit: 'transactions/s',
-    reference: Math.round(reference),
-    ratio: rounded(value / reference, 3),
+    reference: Math.round(median(references)),
+    ratio: rounded(median(ratios), 3),
     ...latencies(sides.subject),
     errors: 0,
   };
+}
+
+/**
+ * Each round of the subject against the mean of the baseline's before and after it: on a machine that grows slower or faster while all rounds are
+ * run, medians of the sides would be of different hours.
+ */
+function ratiosInTurn(references: number[], values: number[]): number[] {
+  return values.map((value, round) => {
+    const [before, after] = references.slice(round, round + 2);
+    if (before === undefined || after === undefined) throw new Error('a round without a baseline beside it');
+    return value / ((before + after) / 2);
+  });
 }
 
 export function latencies(measurements: Measurement[]) {

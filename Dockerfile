@@ -20,5 +20,5 @@ EXPOSE 8420
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node itself is process 1 and handles SIGTERM: no shell and no npm in between.
-ENTRYPOINT ["node", "--max-semi-space-size=32", "--initial-old-space-size=64", "--heap-growing-percent=100", "--no-allocation-site-pretenuring", "src/main.ts"]
+ENTRYPOINT ["node", "--use-largepages=silent", "--max-semi-space-size=32", "--initial-old-space-size=64", "--heap-growing-percent=100", "--no-allocation-site-pretenuring", "src/main.ts"]
 CMD ["start"]

@@ -97,7 +97,7 @@ begin
   on conflict on constraint ${name}_v_pkey do update
   set event_count = counted.event_count + excluded.event_count;
 
-  perform log.end_slice(p_tenant_id, p_consumer, v_slice.up_to_position, v_slice.up_to_at);
+  perform log.end_slice(p_tenant_id, array[p_consumer], v_slice.up_to_position, v_slice.up_to_at);
 end;
 $$;
 `,
@@ -163,7 +163,7 @@ export const ${name}: Projection = {
   name: '${name}',
   description: 'Counts events by day and type',
   tables: ['${name}_v'],
-  within_ms: 850,
+  within_ms: 930,
   apply: sql.${name}_apply,
   recount: sql.${name}_recount,
 };

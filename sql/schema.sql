@@ -582,7 +582,7 @@ create function log.create_partitions(p_months_ahead integer)
   language plpgsql volatile security definer set search_path=pg_catalog, pg_temp;
 grant execute on function log.create_partitions to lattice_app;
 
-create function log.end_slice(p_tenant_id uuid, p_consumer text, p_position bigint, p_recorded_at timestamp with time zone)
+create function log.end_slice(p_tenant_id uuid, p_consumers text[], p_position bigint, p_recorded_at timestamp with time zone)
   returns void
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.end_slice to lattice_app;

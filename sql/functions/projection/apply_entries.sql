@@ -89,15 +89,17 @@ begin
     into v_daily, v_reports, v_invoices, along
     from beside;
 
-    select consumer.position, consumer.recorded_at into v_ahead
-    from log.consumer
-    where consumer.tenant_id = p_tenant_id and consumer.name in (p_balances_daily, p_reports, p_invoices)
-      and consumer.position > v_start and consumer.position < apply_entries.position and consumer.attempts = 0
-    order by consumer.position
-    limit 1;
-    if found then
-      position := v_ahead.position;
-      v_end_at := v_ahead.recorded_at;
+    if cardinality(along) < num_nonnulls(p_balances_daily, p_reports, p_invoices) then
+      select consumer.position, consumer.recorded_at into v_ahead
+      from log.consumer
+      where consumer.tenant_id = p_tenant_id and consumer.name in (p_balances_daily, p_reports, p_invoices)
+        and consumer.position > v_start and consumer.position < apply_entries.position and consumer.attempts = 0
+      order by consumer.position
+      limit 1;
+      if found then
+        position := v_ahead.position;
+        v_end_at := v_ahead.recorded_at;
+      end if;
     end if;
   end if;
   v_by_day := v_daily is not null or v_reports is not null;
@@ -338,7 +340,6 @@ begin
     perform projection.add_invoices(p_tenant_id, v_invoices, v_start, v_start_at, apply_entries.position, v_end_at);
   end if;
 
-  perform log.end_slice(p_tenant_id, each.name, apply_entries.position, v_end_at)
-  from unnest(array_append(along, v_leader)) as each(name);
+  perform log.end_slice(p_tenant_id, array_append(along, v_leader), apply_entries.position, v_end_at);
 end;
 $$;

@@ -25,6 +25,6 @@ begin
   perform projection.add_invoices(
     p_tenant_id, v_slice.version, v_slice.after_position, v_slice.after_at, v_slice.up_to_position, v_slice.up_to_at
   );
-  perform log.end_slice(p_tenant_id, p_consumer, v_slice.up_to_position, v_slice.up_to_at);
+  perform log.end_slice(p_tenant_id, array[p_consumer], v_slice.up_to_position, v_slice.up_to_at);
 end;
 $$;

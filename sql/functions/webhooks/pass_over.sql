@@ -24,7 +24,7 @@ begin
     if pass_over.is_wanted then
       pass_over.position := v_slice.after_position;
     elsif v_slice.state = 'slice' then
-      perform log.end_slice(pass_over.tenant_id, 'webhooks', v_slice.up_to_position, v_slice.up_to_at);
+      perform log.end_slice(pass_over.tenant_id, array['webhooks'], v_slice.up_to_position, v_slice.up_to_at);
     end if;
     return next;
   end loop;

@@ -39,6 +39,6 @@ begin
       and event.position <= v_slice.up_to_position
       and event.recorded_at >= v_slice.after_at and event.recorded_at <= v_slice.up_to_at;
   end if;
-  perform log.end_slice(p_tenant_id, p_consumer, v_slice.up_to_position, v_slice.up_to_at);
+  perform log.end_slice(p_tenant_id, array[p_consumer], v_slice.up_to_position, v_slice.up_to_at);
 end;
 $$;

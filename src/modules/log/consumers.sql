@@ -3,7 +3,7 @@ select state, after_position, after_at::text as after_at, up_to_position, up_to_
 from log.begin_slice($tenant_id, $consumer, $limit);
 
 -- name: slice_end
-select log.end_slice($tenant_id, $consumer, $position, $recorded_at);
+select log.end_slice($tenant_id, array[$consumer], $position, $recorded_at);
 
 -- name: slice_fail
 select position, attempts, retry_ms, parked_at, is_new

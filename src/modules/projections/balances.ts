@@ -18,7 +18,7 @@ export const balances: Projection = {
   ],
   // A slice costs about as much as it does for a hundred positions more, and an account that moves twice within it is written once, so
   // posting is left more when slices wait for some.
-  within_ms: 850,
+  within_ms: 930,
   apply: sql.balances_apply,
   takes_along: { names: ['balances_daily', 'reports', 'invoices'], apply: sql.balances_apply_along },
   recount: sql.balances_recount,

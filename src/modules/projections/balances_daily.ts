@@ -13,7 +13,7 @@ export const balances_daily: Projection = {
   name: 'balances_daily',
   description: 'Sums entries by business day and recorded day, for balances at the end of any day',
   tables: ['balances_daily_v'],
-  within_ms: 850,
+  within_ms: 930,
   apply: sql.balances_daily_apply,
   recount: sql.balances_daily_recount,
 };

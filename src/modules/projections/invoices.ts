@@ -25,7 +25,7 @@ export const invoices: Projection = {
   name: 'invoices',
   description: 'Sums what was raised and paid under each invoice that transactions name',
   tables: ['invoices_v', 'invoice_days_v', 'invoice_transactions_v'],
-  within_ms: 850,
+  within_ms: 930,
   apply: sql.invoices_apply,
   recount: sql.invoices_recount,
   state: sql.invoices_state,

@@ -12,7 +12,7 @@ export const reports: Projection = {
   name: 'reports',
   description: 'Sums what is posted by business day, type of account, currency and dimension',
   tables: ['reports_v', 'report_transactions_v'],
-  within_ms: 850,
+  within_ms: 930,
   apply: sql.reports_apply,
   recount: sql.reports_recount,
   state: sql.reports_state,

@@ -98,11 +98,16 @@ async function steadily(run: () => Promise<Watched>): Promise<Measurement> {
  * Baseline and subject in turn, the baseline first and last: what the machine does meanwhile happens to both. A first round of each is not
  * counted: V8 compiles for some ten seconds what a load makes hot, which is a tenth of the process's time then and nothing later.
  */
+export interface Sides {
+  baseline: Measurement[];
+  subject: Measurement[];
+}
+
 export async function inTurn(
   rounds: number,
   baseline: () => Promise<Measurement>,
   subject: () => Promise<Measurement>,
-): Promise<{ baseline: Measurement[]; subject: Measurement[] }> {
+): Promise<Sides> {
   await baseline();
   await subject();
   const baselines = [await baseline()];

@@ -1,6 +1,6 @@
 // The numbers as rows: for people as a table, for machines as JSON.
 import { merge, percentile } from './histogram.ts';
-import type { Measurement } from './measure.ts';
+import type { Measurement, Sides } from './measure.ts';
 import { note } from './notes.ts';
 
 export interface Row {
@@ -31,19 +31,19 @@ export function failedRow(workload: string, unit: string, errors: number): Row {
   };
 }
 
-/** The medians of both sides and of their ratios, and latencies over all rounds of the subject. */
-export function rateRow(workload: string, sides: { baseline: Measurement[]; subject: Measurement[] }): Row {
-  const values = sides.subject.map(transactionsPerSecond);
-  const references = sides.baseline.map(transactionsPerSecond);
-  const ratios = ratiosInTurn(references, values);
+/** The medians of both sides and of their ratios, and latencies over all rounds of the subject; of one series of rounds, or of several. */
+export function rateRow(workload: string, ...series: Sides[]): Row {
+  const subject = series.flatMap((sides) => sides.subject);
+  const baseline = series.flatMap((sides) => sides.baseline);
+  const ratios = series.flatMap(ratiosInTurn);
   note(`each round beside those before and after it: ${ratios.map((ratio) => ratio.toFixed(3)).join(', ')}`);
   return {
     workload,
-    value: Math.round(median(values)),
+    value: Math.round(median(subject.map(transactionsPerSecond))),
     unit: 'transactions/s',
-    reference: Math.round(median(references)),
+    reference: Math.round(median(baseline.map(transactionsPerSecond))),
     ratio: rounded(median(ratios), 3),
-    ...latencies(sides.subject),
+    ...latencies(subject),
     errors: 0,
   };
 }
@@ -52,8 +52,9 @@ export function rateRow(workload: string, sides: { baseline: Measurement[]; subj
  * Each round of the subject against the mean of the baseline's before and after it: on a machine that grows slower or faster while all rounds are
  * run, medians of the sides would be of different hours.
  */
-function ratiosInTurn(references: number[], values: number[]): number[] {
-  return values.map((value, round) => {
+function ratiosInTurn({ baseline, subject }: Sides): number[] {
+  const references = baseline.map(transactionsPerSecond);
+  return subject.map(transactionsPerSecond).map((value, round) => {
     const [before, after] = references.slice(round, round + 2);
     if (before === undefined || after === undefined) throw new Error('a round without a baseline beside it');
     return value / ((before + after) / 2);

@@ -18,11 +18,12 @@ export interface Workload {
   run: (bench: Bench) => Promise<Row[]>;
 }
 
-/** A stack for the length of `work`; what was posted in it is proved before it goes. */
+/** A stack for the length of `work`; what was posted in it is proved before it goes. `environment` is that of its process. */
 export async function withStack<Done>(
   work: (stack: Stack, open: (slug: string, accounts: number) => Promise<OpenTenant>) => Promise<Done>,
+  environment: Record<string, string> = {},
 ): Promise<Done> {
-  const stack = await Stack.start();
+  const stack = await Stack.start(undefined, environment);
   const tenants: Tenant[] = [];
   try {
     note(await stack.describePostgres());

@@ -94,15 +94,15 @@ async function steadily(run: () => Promise<Watched>): Promise<Measurement> {
   }
 }
 
-/**
- * Baseline and subject in turn, the baseline first and last: what the machine does meanwhile happens to both. A first round of each is not
- * counted: V8 compiles for some ten seconds what a load makes hot, which is a tenth of the process's time then and nothing later.
- */
 export interface Sides {
   baseline: Measurement[];
   subject: Measurement[];
 }
 
+/**
+ * Baseline and subject in turn, the baseline first and last: what the machine does meanwhile happens to both. A first round of each is not
+ * counted: V8 compiles for some ten seconds what a load makes hot, which is a tenth of the process's time then and nothing later.
+ */
 export async function inTurn(
   rounds: number,
   baseline: () => Promise<Measurement>,

@@ -16,7 +16,10 @@ export const crowd_accounts = [
   { code: 'fees', type: 'revenue', currency: 'EUR' },
 ];
 
-const move = fc.record({
+/** How many commands share a reference, on average: as many are refused for it in a long run as in a short one. */
+const commands_per_reference = 3;
+
+const moves = (commands: number) => fc.record({
   kind: fc.constantFrom(
     'post',
     'post',
@@ -37,9 +40,9 @@ const move = fc.record({
   of: fc.nat(5),
   whole: fc.boolean(),
   expires: fc.boolean(),
-  reference: fc.option(fc.nat(200), { freq: 8 }),
+  reference: fc.option(fc.nat(Math.floor(commands / commands_per_reference)), { freq: 8 }),
 });
-type Move = typeof move extends fc.Arbitrary<infer Drawn> ? Drawn : never;
+type Move = ReturnType<typeof moves> extends fc.Arbitrary<infer Drawn> ? Drawn : never;
 
 /** What the clients know of one another's doings, by the answers so far. */
 interface Known {
@@ -57,6 +60,7 @@ export async function runCrowd(
   const { clients, commands_each, seed, name } = options;
   const known: Known = { holds: [], posted: [], position: 0 };
   const attempts: Attempt[] = [];
+  const move = moves(clients * commands_each);
   const client = async (n: number) => {
     for (const [i, drawn] of fc.sample(move, { numRuns: commands_each, seed: seed + n }).entries()) {
       attempts.push(await attempt(wire, commandOf(drawn, known), `${name}-${n}-${i}`, known));

@@ -87,8 +87,9 @@ export class Poster {
     return this.#enqueue(tenant_id, { commands, atomic: true, dry_run: false }, 'bulk');
   }
 
-  /** What would become of them, in order, each on the ones before it. Writes nothing. */
+  /** What would become of them, in order, each on the ones before it. Writes nothing. With none there is no turn to wait for. */
   async evaluate(tenant_id: string, commands: Command[]): Promise<Outcome[]> {
+    if (commands.length === 0) return [];
     return this.#enqueue(tenant_id, { commands, atomic: false, dry_run: true }, 'bulk');
   }
 

@@ -282,6 +282,13 @@ test('a dry run of a bulk request sees its items in order and writes nothing', a
   expect(await posted(api)).toBe('0');
 });
 
+test('a dry run of items that are all misshapen answers what is wrong with each', async () => {
+  const api = await books();
+  const transactions = [{ amount: '1' }, { capture_of: 'nothing' }];
+  const dry = await api.post(`${path}?dry_run=true`, { atomic: false, transactions });
+  expect(outcomes(dry.as(ResultsSchema))).toEqual(['invalid_request', 'invalid_request']);
+});
+
 describe('a dry run of items that follow up the same hold', () => {
   const held = async (api: Client) => {
     await api.post('/v1/transactions', { ...move('cash', 'alice', '1'), reference: 'taken' });

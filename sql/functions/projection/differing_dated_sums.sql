@@ -13,7 +13,9 @@ begin atomic
     where block.tenant_id = p_tenant_id and block.version = p_version
   )
   select
-    'dated_sums_v', block.account_id, format('block of level %s up to position %s', block.level, block.end_position),
+    case when block.start_position <> block.end_before or block.end_position > p_position or (counted.expires and not block.expires)
+      then 'dated_blocks_v' else 'dated_sums_v' end,
+    block.account_id, format('block of level %s up to position %s', block.level, block.end_position),
     counted.sums::text, stored.sums::text
   from block
   -- the last running sums of a block are all that it adds up

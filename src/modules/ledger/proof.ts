@@ -30,18 +30,19 @@ const check_names = [
   'balance_checkpoints_v',
   'expiring_holds_v',
   'open_holds_v',
+  'dated_blocks_v',
   'dated_sums_v',
 ] as const;
 
-const DifferenceSchema = z
+export const DifferenceSchema = z
   .object({
-    check: z.enum(check_names).meta({ description: '`entries`, `log`, or the projection that differs' }),
+    check: z.enum(check_names).meta({ description: '`entries`, `log`, or the table that differs' }),
     account_id: idSchema('account').nullable(),
     what: z.string().meta({ example: 'debits equal credits in EUR' }),
     expected: z.string().nullable().meta({ description: 'As recounted' }),
     found: z.string().nullable(),
   })
-  .meta({ id: 'ProofDifference' });
+  .meta({ id: 'RecountDifference' });
 
 export const RecountSchema = z
   .object({

@@ -194,6 +194,17 @@ test('events are counted by their type', async () => {
   );
   expect(counted).toEqual([{ type: 'ledger.account_created', event_count: '2' }]);
 });
+
+test('a count of events that somebody has changed is named by the proof', async () => {
+  const tenant = await aTenant();
+  const server = await startServer({ CONSUMERS: 'off', LOG_LEVEL: 'silent' });
+  const values = { tenant_id: tenant.id, consumer: ${name}.name, limit: 1_000 };
+  await database.call(${name}.apply, values, z.unknown());
+  const text = 'update projection.${name}_v set event_count = event_count + 1 where tenant_id = $1';
+  await asSuperuser(z.unknown(), text, [tenant.id]);
+  const proof = await server.client(tenant.api_key).get('/v1/proof');
+  expect(proof.body).toMatchObject({ ok: false, halted: false, differences: [{ check: '${name}_v' }] });
+});
 `,
 );
 

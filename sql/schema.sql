@@ -960,7 +960,7 @@ grant execute on function projection.apply_report_dimensions to lattice_app;
 
 create function projection.differing_balances_daily(p_tenant_id uuid)
   returns TABLE(what text, expected text, found text)
-  language plpgsql stable set TimeZone=UTC set enable_nestloop=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+  language plpgsql stable set TimeZone=UTC set enable_nestloop=off set jit=off set max_parallel_workers_per_gather=0 set plan_cache_mode=force_custom_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.differing_balances_daily to lattice_app;
 grant execute on function projection.differing_balances_daily to lattice_read;
 
@@ -978,13 +978,13 @@ grant execute on function projection.differing_holds to lattice_read;
 
 create function projection.differing_invoices(p_tenant_id uuid)
   returns TABLE(what text, expected text, found text)
-  language plpgsql stable set TimeZone=UTC set enable_nestloop=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+  language plpgsql stable set TimeZone=UTC set enable_nestloop=off set jit=off set max_parallel_workers_per_gather=0 set plan_cache_mode=force_custom_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.differing_invoices to lattice_app;
 grant execute on function projection.differing_invoices to lattice_read;
 
 create function projection.differing_reports(p_tenant_id uuid)
   returns TABLE(what text, expected text, found text)
-  language plpgsql stable set TimeZone=UTC set enable_nestloop=off set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
+  language plpgsql stable set TimeZone=UTC set enable_nestloop=off set jit=off set max_parallel_workers_per_gather=0 set plan_cache_mode=force_custom_plan set search_path=pg_catalog set work_mem=64MB;
 grant execute on function projection.differing_reports to lattice_app;
 grant execute on function projection.differing_reports to lattice_read;
 

@@ -14,7 +14,7 @@ const CheckpointSchema = z.looseObject({ block: z.looseObject({ last_position: z
 export const verify: Workload = {
   name: 'verify',
   description:
-    'GET /v1/proof, as `lattice verify` does: 200,000 entries recounted, and at the same time hashed with their events',
+    'GET /v1/proof, as `lattice verify` does: 200,000 entries and all projections recounted, and at the same time hashed with their events',
   unit: 'entries/s',
   run: (bench) =>
     withStack(async (stack, open) => {

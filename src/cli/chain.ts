@@ -1,26 +1,43 @@
 // The proof of the chain of blocks, against a checkpoint that was exported, and in a form for people.
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { BlockSchema, type ChainProof, parseCheckpoint } from '../modules/proofs/index.ts';
 import { type Api, Refused } from './api.ts';
 
 const KeysSchema = z.object({ data: z.array(z.looseObject({ public_key: z.string() })) });
 
-/** Whether the chain still has the block of an exported checkpoint. Throws NotGenuine for a file that was altered. */
-export async function compareCheckpoint(api: Api, chain: ChainProof, file: string): Promise<ChainProof> {
+/** What a checkpoint that was exported says of the chain. */
+export interface ComparedCheckpoint {
+  /** its number */
+  block: number;
+  /** that the block reaches: nothing up to there was changed since the export */
+  position: number;
+  /** whether the chain still has it */
+  ok: boolean;
+}
+
+/** Looks for the block of an exported checkpoint in the chain. Throws NotGenuine for a text that was altered. */
+export async function compareCheckpoint(
+  api: Api,
+  chain: ChainProof,
+  text: string,
+): Promise<{ chain: ChainProof; checkpoint: ComparedCheckpoint }> {
   const { data } = await api.get('/v1/signing_keys', KeysSchema);
   const kept = parseCheckpoint(
-    readFileSync(file, 'utf8'),
+    text,
     data.map(({ public_key }) => public_key),
   );
   const what = await difference(api, kept);
-  if (what === null) return chain;
+  const checkpoint = { block: kept.number, position: kept.last_position, ok: what === null };
+  if (what === null) return { chain, checkpoint };
   const finding = { position: 1, up_to_position: kept.last_position, block: kept.number, what };
   return {
-    ...chain,
-    ok: false,
-    finding_count: chain.finding_count + 1,
-    findings: [...chain.findings, finding],
+    chain: {
+      ...chain,
+      ok: false,
+      finding_count: chain.finding_count + 1,
+      findings: [...chain.findings, finding],
+    },
+    checkpoint,
   };
 }
 
@@ -44,4 +61,9 @@ export function chainLines(chain: ChainProof): string[] {
   );
   const verdict = chain.ok ? 'nothing was touched' : `${chain.finding_count} FINDINGS`;
   return [...findings, `  ${chain.block_count} blocks hashed up to position ${chain.position}: ${verdict}`];
+}
+
+export function checkpointLine({ block, position, ok }: ComparedCheckpoint): string {
+  const verdict = ok ? 'still in the chain' : 'NOT IN THE CHAIN';
+  return `  compared with the checkpoint of block ${block}, up to position ${position}: ${verdict}`;
 }

@@ -24,11 +24,15 @@ export function proofLines(proof: Proof): string[] {
     const account = account_id === null ? '' : ` of ${account_id}`;
     return `  ${check}${account}: ${what}: expected ${expected ?? 'nothing'}, found ${found ?? 'nothing'}`;
   });
-  const verdict = proof.difference_count === 0 ? 'nothing differs' : `${proof.difference_count} DIFFERENCES`;
+  const projected = proof.projections.reduce((count, each) => count + each.difference_count, 0);
+  const verdict = (count: number) => (count === 0 ? 'nothing differs' : `${count} DIFFERENCES`);
+  const names = proof.projections.map(({ projection }) => projection).join(', ');
+  const reached = Math.min(...proof.projections.map(({ position }) => position));
   return [
     ...sums,
     ...differences,
-    `  ${proof.entry_count.toLocaleString('en')} entries recounted at position ${proof.position}: ${verdict}`,
+    `  ${proof.entry_count.toLocaleString('en')} entries recounted at position ${proof.position}: ${verdict(proof.difference_count - projected)}`,
+    `  ${names} recounted at position ${reached}: ${verdict(projected)}`,
     ...chainLines(proof.chain),
     ...(proof.halted ? ['  Postings are halted until a recount holds (docs/runbooks/proof.md)'] : []),
   ];

@@ -1,11 +1,13 @@
 // Of which tenants a command speaks: its key's own, one, or all; the latter with a platform key.
 import { z } from 'zod';
 import type { Config } from '../config.ts';
+import { platform_tenant_id } from '../db.ts';
+import { encodeId } from '../id.ts';
 import { type Api, api_options, openApi, openPlatformApi } from './api.ts';
 
 export const tenants_options = {
   tenant: z.string().startsWith('ten_').optional().describe('of this tenant, with a platform key'),
-  all: z.boolean().default(false).describe('of all tenants, with a platform key'),
+  all: z.boolean().default(false).describe("of all tenants and the platform's own log, with a platform key"),
   ...api_options,
 };
 
@@ -28,8 +30,9 @@ const TenantsSchema = z.object({
   next_cursor: z.string().nullable(),
 });
 
+/** The platform's own first: its log is followed like any other. */
 export async function listTenants(api: Api): Promise<string[]> {
-  const ids: string[] = [];
+  const ids = [encodeId('tenant', platform_tenant_id)];
   for (let cursor: string | null = null; ; ) {
     const rest: string = cursor === null ? '' : `&cursor=${cursor}`;
     const page: z.infer<typeof TenantsSchema> = await api.get(`/v1/tenants?limit=200${rest}`, TenantsSchema);

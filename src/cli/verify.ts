@@ -4,10 +4,11 @@ import { type Actor, Database, platform_tenant_id, systemActor } from '../db.ts'
 import { encodeId } from '../id.ts';
 import { createLogger } from '../log.ts';
 import { type Proof, proveTenant, readSigningKeys } from '../modules/proofs/index.ts';
-import { listTenants } from '../modules/tenants/index.ts';
-import { api_options, openApi } from './api.ts';
-import { compareCheckpoint } from './chain.ts';
+import { findTenant, listTenants } from '../modules/tenants/index.ts';
+import { api_options, openApi, openPlatformApi } from './api.ts';
+import { checkpointLine, compareCheckpoint } from './chain.ts';
 import { command, UsageError } from './command.ts';
+import { readNamed } from './named_file.ts';
 import type { Output } from './output.ts';
 import { withPostgres } from './postgres.ts';
 import { proofLines, readProof } from './proof.ts';
@@ -19,12 +20,15 @@ type TenantRow = Awaited<ReturnType<typeof listTenants>>[number];
 export const verifyCommand = command({
   name: 'verify',
   summary:
-    'Recounts everything from entries, hashes what is sealed, and prints the proof: of your tenant, or of all by whoever has the database',
+    'Recounts everything from entries, hashes what is sealed, and prints the proof: of your tenant, of the platform, or of all by whoever has the database',
   input: z.object({
     all: z
       .boolean()
       .default(false)
-      .describe('every tenant, in the database of DATABASE_URL or of the data directory'),
+      .describe(
+        "every tenant and the platform's own log, in the database of DATABASE_URL or of the data directory",
+      ),
+    platform: z.boolean().default(false).describe("the platform's own log, with a platform key"),
     checkpoint: z
       .string()
       .optional()
@@ -37,15 +41,19 @@ export const verifyCommand = command({
     if (input.all) {
       if (input.checkpoint !== undefined)
         throw new UsageError('a checkpoint is of one tenant: leave out --all');
+      if (input.platform) throw new UsageError('the platform is among --all: leave out --platform');
       return verifyAll(config, output);
     }
-    const api = openApi(input, config);
+    const kept = input.checkpoint === undefined ? null : readNamed(input.checkpoint);
+    const api = input.platform ? openPlatformApi(input, config) : openApi(input, config);
     const found = await readProof(api);
-    const { checkpoint } = input;
-    const chain =
-      checkpoint === undefined ? found.chain : await compareCheckpoint(api, found.chain, checkpoint);
-    const proof = { ...found, ok: found.ok && chain.ok, chain };
+    const compared =
+      kept === null
+        ? { chain: found.chain, checkpoint: null }
+        : await compareCheckpoint(api, found.chain, kept);
+    const proof = { ...found, ...compared, ok: found.ok && compared.chain.ok };
     for (const line of proofLines(proof)) output.line(line);
+    if (proof.checkpoint !== null) output.line(checkpointLine(proof.checkpoint));
     output.json(proof);
     return proof.ok ? 0 : 1;
   },
@@ -85,7 +93,9 @@ function verifyAll(config: Config, output: Output): Promise<number> {
   });
 }
 
+/** The platform's own first. */
 async function* allTenants(database: Database, platform: Actor): AsyncIterable<TenantRow> {
+  yield await database.read(platform, (tx) => findTenant(tx, platform.tenant_id));
   let after: string | null = null;
   for (;;) {
     const page = { row_limit: page_size, after, status: null };

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { NotGenuine, parsePublicKey, verifyReceipt } from '../modules/proofs/index.ts';
 import { command } from './command.ts';
+import { readNamed } from './named_file.ts';
 
 export const verifyReceiptCommand = command({
   name: 'verify-receipt',
@@ -16,9 +17,10 @@ export const verifyReceiptCommand = command({
   }),
   run: async ({ input, output }) => {
     const { file, public_key, tenant = null } = input;
-    const trusted = parsePublicKey(existsSync(public_key) ? readFileSync(public_key, 'utf8') : public_key);
+    const trusted = parsePublicKey(existsSync(public_key) ? readNamed(public_key) : public_key);
+    const text = readNamed(file);
     try {
-      const { event, entries, block } = verifyReceipt(readFileSync(file, 'utf8'), [trusted], tenant);
+      const { event, entries, block } = verifyReceipt(text, [trusted], tenant);
       output.line(`genuine  ${event.subject} of ${block.tenant_id}, recorded at ${event.recorded_at}`);
       output.line(`         position ${event.position} in block ${block.number}, ${entries.length} entries`);
       output.json({ ok: true, transaction: event.subject, tenant_id: block.tenant_id, block: block.number });

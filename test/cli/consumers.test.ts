@@ -1,17 +1,18 @@
 // `consumers list` and `consumers resume`, against a server as customers call it.
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { platform_tenant_id } from '../../src/db.ts';
 import { encodeId } from '../../src/id.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser } from '../support/database.ts';
-import { aPlatformKey, aTenant, type TestTenant } from '../support/factories.ts';
+import { aPlatformKey, aTenant } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const server = await startServer();
 const lattice = commandLines();
 
-async function park(tenant: TestTenant): Promise<void> {
+async function park(tenant: { id: string }): Promise<void> {
   await waitFor('the balances have a position', async () => {
     const parked = await asSuperuser(
       z.unknown(),
@@ -62,4 +63,18 @@ test('the platform lists those of a tenant or of all, and resumes one', async ()
     0,
     expect.stringMatching(new RegExp(`^${id} +balances +following`, 'm')),
   ]);
+});
+
+test("the platform's own consumers are among those of all, and are resumed in the same way", async () => {
+  await aTenant();
+  const environment = { LATTICE_URL: server.url, LATTICE_PLATFORM_KEY: await aPlatformKey() };
+  const id = encodeId('tenant', platform_tenant_id);
+  await park({ id: platform_tenant_id });
+  const all = await lattice(['consumers', 'list', '--all'], environment);
+  expect([all.status, all.stdout]).toEqual([
+    1,
+    expect.stringMatching(new RegExp(`^${id} +balances +parked`, 'm')),
+  ]);
+  const resumed = await lattice(['consumers', 'resume', 'balances', '--tenant', id], environment);
+  expect([resumed.status, resumed.stdout]).toEqual([0, `resumed  balances of ${id}\n`]);
 });

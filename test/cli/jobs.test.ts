@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { encodeId } from '../../src/id.ts';
 import { commandLines } from '../support/command_lines.ts';
-import { aDeadLetter, aPlatformKey, aTenant } from '../support/factories.ts';
+import { aDeadLetter, aPlatformKey, aTenant, platform } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 
 const server = await startServer();
@@ -42,4 +42,14 @@ test('the platform dismisses what gave up in any tenant', async () => {
   expect(listed.stdout).toContain(`${id}  ${encodeId('tenant', tenant.id)}`);
   const dismissed = await lattice(['jobs', 'dismiss', id, '--platform', '--json'], environment);
   expect(JSON.parse(dismissed.stdout)).toMatchObject({ id, status: 'dismissed' });
+});
+
+test("the platform's own jobs that gave up are among those of all, and are settled in the same way", async () => {
+  const id = await aDeadLetter(platform, { job: 'log.make_partitions' });
+  const environment = { LATTICE_URL: server.url, LATTICE_PLATFORM_KEY: await aPlatformKey() };
+  const whose = encodeId('tenant', platform.tenant_id);
+  const listed = await lattice(['jobs', 'list', '--platform'], environment);
+  expect(listed.stdout).toContain(`${id}  ${whose}`);
+  const retried = await lattice(['jobs', 'retry', id, '--platform'], environment);
+  expect([retried.status, retried.stdout]).toEqual([0, `retried  ${id} of ${whose}\n`]);
 });

@@ -1,10 +1,13 @@
 // `verify`: prints the proof and fails when anything differs.
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { platform_tenant_id } from '../../src/db.ts';
+import { encodeId } from '../../src/id.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser, databaseUrl } from '../support/database.ts';
-import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
+import { anAccount, aPlatformKey, aTenant, aTransaction } from '../support/factories.ts';
 import { signing_keys_path, startServer } from '../support/server.ts';
+import { waitFor } from '../support/wait.ts';
 
 const server = await startServer();
 const lattice = commandLines();
@@ -23,10 +26,52 @@ test('a ledger that holds is proved, in figures for people and in JSON', async (
   const { status, stdout, stderr } = await lattice(['verify'], environment);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout.replace(/(\d+ blocks|position \d+)/g, '…')).toBe(
-    '  EUR   debits 1234.56 = credits 1234.56\n  2 entries recounted at …: nothing differs\n  … hashed up to …: nothing was touched\n',
+    '  EUR   debits 1234.56 = credits 1234.56\n  2 entries recounted at …: nothing differs\n' +
+      '  balances_daily, invoices, reports recounted at …: nothing differs\n  … hashed up to …: nothing was touched\n',
   );
   const json = await lattice(['verify', '--json'], environment);
-  expect(JSON.parse(json.stdout)).toMatchObject({ ok: true, entry_count: 2, differences: [] });
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    ok: true,
+    entry_count: 2,
+    differences: [],
+    checkpoint: null,
+  });
+});
+
+test("an event of the platform that somebody has changed is found, with the platform's key and among all", async () => {
+  const { id } = await books();
+  const platform = { LATTICE_URL: server.url, LATTICE_PLATFORM_KEY: await aPlatformKey() };
+  const all = { DATABASE_URL: databaseUrl('lattice_app'), LATTICE_SIGNING_KEYS: signing_keys_path };
+  await waitFor('it is sealed', async () => {
+    const { stdout } = await lattice(['verify', '--platform', '--json'], platform);
+    const { chain } = z
+      .looseObject({ chain: z.looseObject({ position: z.number(), head_position: z.number() }) })
+      .parse(JSON.parse(stdout));
+    return chain.position === chain.head_position;
+  });
+  expect((await lattice(['verify', '--platform'], platform)).status).toBe(0);
+  const change = (from: string, to: string) =>
+    asSuperuser(
+      z.object({ position: z.number() }),
+      `update log.event set request_id = $4
+       where tenant_id = $1 and subject_id = $2 and request_id = $3 returning position::integer`,
+      [platform_tenant_id, id, from, to],
+    );
+  const [changed] = await change('req_test', 'req_else');
+  const finding = `  position ${changed?.position}: the event or its entries are not as they were sealed\n`;
+  for (const words of [['--platform'], ['--all']]) {
+    const found = await lattice(['verify', ...words], words[0] === '--all' ? all : platform);
+    expect([found.status, found.stdout]).toEqual([1, expect.stringContaining(finding)]);
+  }
+  const report = await lattice(['verify', '--all', '--json'], all);
+  const { tenants } = z
+    .object({ tenants: z.array(z.looseObject({ tenant_id: z.string(), ok: z.boolean() })) })
+    .parse(JSON.parse(report.stdout));
+  expect(tenants.filter(({ ok }) => !ok)).toMatchObject([
+    { tenant_id: encodeId('tenant', platform_tenant_id) },
+  ]);
+  await change('req_else', 'req_test');
+  expect((await lattice(['verify', '--platform'], platform)).status).toBe(0);
 });
 
 test('an entry that somebody has changed is found, for the tenant and among all', async () => {

@@ -47,6 +47,10 @@ async function issued() {
   };
 }
 
+const CheckpointSchema = z.looseObject({
+  block: z.looseObject({ number: z.number(), last_position: z.number() }),
+});
+
 test('a receipt is genuine for who trusts its key, and refused altered, or as of another tenant', async () => {
   const { id, text, keep, public_key, tenant_id } = await issued();
   const check = (file: string, ...words: string[]) =>
@@ -64,9 +68,39 @@ test('a receipt is genuine for who trusts its key, and refused altered, or as of
 test('a checkpoint is still in the chain, or verify says that it is not', async () => {
   const { tenant, checkpoint, keep, environment } = await issued();
   const file = keep('checkpoint.json', checkpoint);
-  expect((await lattice(['verify', '--checkpoint', file], environment)).status).toBe(0);
+  const { block } = CheckpointSchema.parse(JSON.parse(checkpoint));
+  const compared = `  compared with the checkpoint of block ${block.number}, up to position ${block.last_position}: `;
+  const held = await lattice(['verify', '--checkpoint', file], environment);
+  expect([held.status, held.stdout]).toEqual([0, expect.stringContaining(`${compared}still in the chain\n`)]);
+  const json = await lattice(['verify', '--checkpoint', file, '--json'], environment);
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    ok: true,
+    checkpoint: { block: block.number, position: block.last_position, ok: true },
+  });
   await asSuperuser(z.unknown(), 'delete from proofs.block where tenant_id = $1', [tenant.id]);
   const cut = await lattice(['verify', '--checkpoint', file], environment);
   expect(cut.status).toBe(1);
   expect(cut.stdout).toContain('the block of the checkpoint is missing');
+  expect(cut.stdout).toContain(`${compared}NOT IN THE CHAIN\n`);
+});
+
+test('a file that is not there, or is none, is named in one line', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'lattice-receipt-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const environment = { LATTICE_URL: server.url, LATTICE_API_KEY: (await aTenant()).api_key };
+  const missing = join(directory, 'missing.json');
+  const key = Buffer.alloc(32).toString('base64');
+  for (const words of [
+    ['verify-receipt', '--public-key', key],
+    ['verify', '--checkpoint'],
+  ]) {
+    const none = await lattice([...words, missing], environment);
+    expect([none.status, none.stdout, none.stderr]).toEqual([
+      1,
+      '',
+      `lattice: there is no file ${missing}\n`,
+    ]);
+    const folder = await lattice([...words, directory], environment);
+    expect([folder.status, folder.stderr]).toEqual([1, `lattice: ${directory} is a directory, not a file\n`]);
+  }
 });

@@ -24,9 +24,10 @@ const node = (...args: string[]) => run(process.execPath, args, { cwd: copy, env
 test('a new projection passes its own test and the harness, and is refused a second time', async () => {
   const made = await node('scripts/new-projection.ts', 'events_daily');
   expect(made.stdout).toContain('sql/functions/projection/apply_events_daily.sql');
+  await node('scripts/generate.ts');
   const files = ['test/modules/projections/events_daily.test.ts', 'test/modules/projections/harness.test.ts'];
   const tested = await node('node_modules/vitest/vitest.mjs', 'run', ...files, '-t', 'events');
-  expect(tested.stdout).toMatch(/Tests\s+4 passed/);
+  expect(tested.stdout).toMatch(/Tests\s+5 passed/);
   await expect(node('scripts/new-projection.ts', 'events_daily')).rejects.toThrow('already');
   await expect(node('scripts/new-projection.ts', 'Events-Daily')).rejects.toThrow('usage');
   // The long form holds it to the house rules as well.

@@ -7,6 +7,9 @@ set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
+set max_parallel_workers_per_gather = 0
+set jit = off
+set work_mem = '64MB'
 as $$
 #variable_conflict use_column
 declare
@@ -15,18 +18,16 @@ begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
   select * into v_consumer from log.consumer where consumer.tenant_id = p_tenant_id and consumer.name = 'balances_daily';
   return query
-  with entry as materialized (
-    select entry.account_id, entry.layer, entry.direction, entry.amount, entry.recorded_at::date as recorded_on,
-      case when entry.expires_at < entry.effective_at then entry.expires_at else entry.effective_at end as begins_at, entry.expires_at
+  with change as (
+    select
+      entry.account_id, (case when entry.expires_at < entry.effective_at then entry.expires_at else entry.effective_at end)::date as effective_on,
+      entry.recorded_at::date as recorded_on, entry.layer, entry.direction, entry.amount
     from ledger.entry
     where entry.tenant_id = p_tenant_id and entry.position <= v_consumer.position
-  ),
-  change as (
-    select entry.account_id, entry.begins_at::date as effective_on, entry.recorded_on, entry.layer, entry.direction, entry.amount from entry
     union all
-    select entry.account_id, entry.expires_at::date, entry.recorded_on, entry.layer, entry.direction, -entry.amount
-    from entry
-    where entry.expires_at is not null
+    select entry.account_id, entry.expires_at::date, entry.recorded_at::date, entry.layer, entry.direction, -entry.amount
+    from ledger.entry
+    where entry.tenant_id = p_tenant_id and entry.position <= v_consumer.position and entry.expires_at is not null
   ),
   counted as (
     select change.account_id, change.effective_on, change.recorded_on, array[

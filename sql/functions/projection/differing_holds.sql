@@ -4,16 +4,21 @@ returns table (name text, account_id uuid, what text, expected text, found text)
 language sql stable
 set search_path = pg_catalog
 begin atomic
-  with expiring as (
-    select
-      entry.account_id, entry.expires_at,
-      array[
-        coalesce(sum(entry.amount) filter (where entry.direction = 'debit'), 0),
-        coalesce(sum(entry.amount) filter (where entry.direction = 'credit'), 0)
-      ] as sums
+  with ending as materialized (
+    select entry.position, entry.account_id, entry.direction, entry.amount, entry.expires_at
     from ledger.entry
-    where entry.tenant_id = p_tenant_id and entry.position <= p_position and entry.expires_at > p_recorded_at
-    group by entry.account_id, entry.expires_at
+    where entry.tenant_id = p_tenant_id and entry.position <= p_position and entry.expires_at is not null
+  ),
+  expiring as (
+    select
+      ending.account_id, ending.expires_at,
+      array[
+        coalesce(sum(ending.amount) filter (where ending.direction = 'debit'), 0),
+        coalesce(sum(ending.amount) filter (where ending.direction = 'credit'), 0)
+      ] as sums
+    from ending
+    where ending.expires_at > p_recorded_at
+    group by ending.account_id, ending.expires_at
   ),
   projected as (
     select holds.account_id, holds.expires_at, array[holds.pending_debits, holds.pending_credits] as sums
@@ -21,8 +26,9 @@ begin atomic
     where holds.tenant_id = p_tenant_id and holds.version = p_version
   ),
   opened as (
-    select event.subject_id as transaction_id, event.position
+    select event.subject_id as transaction_id, event.position, ends.expires_at
     from log.event
+    left join (select distinct ending.position, ending.expires_at from ending) ends on ends.position = event.position
     where event.tenant_id = p_tenant_id and event.position <= p_position and event.type = 'ledger.transaction_held'
       and not exists (
         select
@@ -32,7 +38,7 @@ begin atomic
       )
   ),
   projected_open as (
-    select holds.transaction_id, holds.position from projection.open_holds_v holds
+    select holds.transaction_id, holds.position, holds.expires_at from projection.open_holds_v holds
     where holds.tenant_id = p_tenant_id and holds.version = p_version
   )
   select
@@ -43,8 +49,8 @@ begin atomic
   where expiring.sums is distinct from projected.sums
   union all
   select 'open_holds_v', null, format('hold at position %s', coalesce(opened.position, projected_open.position)),
-    opened.transaction_id::text, projected_open.transaction_id::text
+    concat_ws(' ', opened.transaction_id, opened.expires_at), concat_ws(' ', projected_open.transaction_id, projected_open.expires_at)
   from opened
   full join projected_open on projected_open.transaction_id = opened.transaction_id
-  where opened.position is distinct from projected_open.position;
+  where (opened.position, opened.expires_at) is distinct from (projected_open.position, projected_open.expires_at);
 end;

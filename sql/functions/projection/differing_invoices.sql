@@ -1,5 +1,6 @@
 -- Recounts invoices from entries and events up to the position that the projection has reached. Answers what differs.
 -- Each transaction is followed down through what it captures or reverses to the one that was there first; the sums are taken from there up.
+-- Data is parsed only where `invoice` occurs in it, and what neither names an invoice nor is linked is left out at once.
 create or replace function projection.differing_invoices(p_tenant_id uuid)
 returns table (what text, expected text, found text)
 language plpgsql stable
@@ -7,6 +8,9 @@ set search_path = pg_catalog
 set timezone = 'UTC'
 set plan_cache_mode = force_custom_plan
 set enable_nestloop = off
+set max_parallel_workers_per_gather = 0
+set jit = off
+set work_mem = '64MB'
 as $$
 #variable_conflict use_column
 declare
@@ -15,16 +19,31 @@ begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
   select * into v_consumer from log.consumer where consumer.tenant_id = p_tenant_id and consumer.name = 'invoices';
   return query
-  with recursive said as materialized (
-    select event.position, event.subject_id as transaction_id, nullif((event.data ->> 'metadata')::jsonb ->> 'invoice', '') as invoice,
-      nullif((event.data ->> 'metadata')::jsonb ->> 'customer', '') as customer,
-      projection.maybe_date((event.data ->> 'metadata')::jsonb ->> 'due_on') as due_on,
-      link.transaction_id as target_id, link.kind
-    from log.event
-    left join ledger.transaction_link link
-      on link.tenant_id = p_tenant_id and link.by_transaction_id = event.subject_id
-    where event.tenant_id = p_tenant_id and event.position <= v_consumer.position
-      and event.type in ('ledger.transaction_posted', 'ledger.transaction_held')
+  with recursive told as materialized (
+    select named.position, named.transaction_id, nullif(named.metadata ->> 'invoice', '') as invoice,
+      nullif(named.metadata ->> 'customer', '') as customer, named.metadata ->> 'due_on' as due_on, link.transaction_id as target_id, link.kind
+    from (
+      select event.position, event.subject_id as transaction_id,
+        case when strpos(event.data::text, 'invoice') > 0 then (event.data ->> 'metadata')::jsonb end as metadata
+      from log.event
+      where event.tenant_id = p_tenant_id and event.position <= v_consumer.position
+        and event.type in ('ledger.transaction_posted', 'ledger.transaction_held')
+      -- keeps the planner from parsing it again wherever it is asked for
+      offset 0
+    ) named
+    left join ledger.transaction_link link on link.tenant_id = p_tenant_id and link.by_transaction_id = named.transaction_id
+    where named.metadata is not null or link.transaction_id is not null
+      or named.transaction_id in (select target.transaction_id from ledger.transaction_link target where target.tenant_id = p_tenant_id)
+  ),
+  -- each text is read once, however many transactions it is in
+  due as materialized (
+    select stated.due_on as text, projection.maybe_date(stated.due_on) as due_on
+    from (select distinct told.due_on from told where told.due_on is not null) stated
+  ),
+  said as materialized (
+    select told.position, told.transaction_id, told.invoice, told.customer, due.due_on, told.target_id, told.kind
+    from told
+    left join due on due.text = told.due_on
   ),
   -- from the first of each chain up: how often it has been turned round since the invoice was last named anew
   chain as (
@@ -40,7 +59,7 @@ begin
     join said on said.target_id = chain.transaction_id
   ),
   item as materialized (
-    select chain.invoice, account.currency, chain.position, chain.customer, chain.due_on, (entry.effective_at at time zone 'UTC')::date as effective_on,
+    select chain.invoice, account.currency, account.scale, chain.position, chain.customer, chain.due_on, entry.effective_at::date as effective_on,
       chain.reversals % 2 = 1 as is_reversal, entry.direction = 'debit' as is_debit, entry.amount
     from chain
     join ledger.entry on entry.tenant_id = p_tenant_id and entry.position = chain.position and entry.layer = 'posted'
@@ -57,9 +76,11 @@ begin
   ),
   stated as (
     select item.invoice, item.currency,
-      concat_ws(' ', min(item.effective_on), max(item.position),
-        (array_agg(item.customer order by item.position desc) filter (where item.customer is not null))[1],
-        (array_agg(item.due_on order by item.position desc) filter (where item.due_on is not null))[1]) as text
+      concat_ws(' ', max(item.scale), min(item.effective_on), max(item.position),
+        coalesce((array_agg(item.customer order by item.position desc) filter (where item.customer is not null))[1], '-'),
+        coalesce(max(item.position) filter (where item.customer is not null), 0),
+        coalesce((array_agg(item.due_on order by item.position desc) filter (where item.due_on is not null))[1]::text, '-'),
+        coalesce(max(item.position) filter (where item.due_on is not null), 0)) as text
     from item
     group by item.invoice, item.currency
   ),
@@ -71,7 +92,9 @@ begin
   ),
   stored as (
     select invoices.invoice, invoices.currency, '' as effective_on,
-      concat_ws(' ', invoices.raised, invoices.paid, concat_ws(' ', invoices.first_on, invoices.last_position, invoices.customer, invoices.due_on)) as sums
+      concat_ws(' ', invoices.raised, invoices.paid, invoices.scale, invoices.first_on, invoices.last_position,
+        coalesce(invoices.customer, '-'), coalesce(invoices.customer_position, 0),
+        coalesce(invoices.due_on::text, '-'), coalesce(invoices.due_position, 0)) as sums
     from projection.invoices_v invoices
     where invoices.tenant_id = p_tenant_id and invoices.version = v_consumer.version
     union all
@@ -80,7 +103,8 @@ begin
     where days.tenant_id = p_tenant_id and days.version = v_consumer.version
   )
   select
-    format('invoices_v %s %s %s', invoice, currency, effective_on), expected.sums, stored.sums
+    concat_ws(' ', case when effective_on = '' then 'invoices_v' else 'invoice_days_v' end, invoice, currency, nullif(effective_on, '')),
+    expected.sums, stored.sums
   from expected
   full join stored using (invoice, currency, effective_on)
   where expected.sums is distinct from stored.sums

@@ -55,9 +55,10 @@ const roles: Record<RoleName, Role> = {
     },
   },
   platform: {
-    description: 'Administers tenants, on the platform itself; sees no money of theirs',
+    description:
+      "Administers tenants, on the platform itself, and proves the platform's log; sees no money of theirs",
     may: {
-      read: [...self, 'consumer', 'event', 'job', 'key', 'own_tenant', 'tenant'],
+      read: [...self, 'consumer', 'event', 'job', 'key', 'own_tenant', 'proof', 'tenant'],
       create: ['key', 'tenant'],
       update: ['consumer', 'job', 'key', 'tenant'],
     },

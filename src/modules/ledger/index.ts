@@ -1,4 +1,4 @@
 export { listAccountPositions } from './account_positions.ts';
 export { ledgerModule } from './module.ts';
-export { prove, RecountSchema } from './proof.ts';
+export { DifferenceSchema, prove, RecountSchema } from './proof.ts';
 export { touchedAccounts, touchesAccounts } from './touched_accounts.ts';

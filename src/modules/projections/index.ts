@@ -1,1 +1,2 @@
 export { projectionsModule } from './module.ts';
+export { recounted_tables, recountOthers } from './recounts.ts';

@@ -19,7 +19,7 @@ export interface Projection {
   takes_along?: { names: string[]; apply: Query };
   /**
    * What differs from a count that shares nothing with `apply`, at the position that the projection of `$tenant_id` has reached: rows of
-   * `what`, `expected` and `found`, as text, of which a thousand are enough. None is right.
+   * `what`, which begins with the table, `expected` and `found`, as text, of which a thousand are enough. None is right.
    */
   recount: Query;
   /** Its newest state in short, for those who follow it: one row of `$tenant_id` and `$version` with `data`, the text of a JSON array. */

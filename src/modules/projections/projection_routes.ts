@@ -11,7 +11,7 @@ import {
   renderProjection,
 } from './rebuild_schema.ts';
 import { listProjectionStates, type ProjectionState } from './rebuilds.ts';
-import { listDifferences } from './recounts.ts';
+import { recountProjection } from './recounts.ts';
 
 export function projectionRoutes(database: Database): Route[] {
   return [
@@ -46,7 +46,7 @@ export function projectionRoutes(database: Database): Route[] {
       async handler({ principal, query }) {
         const data = [];
         for (const projection of recounted(query)) {
-          const differences = await listDifferences(database, principal, projection);
+          const { differences } = await recountProjection(database, principal, projection);
           data.push({ projection: projection.name, difference_count: differences.length, differences });
         }
         return { status: 200, body: { data } };

@@ -1,11 +1,11 @@
 // What whoever runs the platform does with the projections of tenants: rebuild, cancel, drop, recount.
 // One transaction is one tenant: the request's is the platform's, so the tenant's comes after it, and does nothing the second time.
 import { z } from 'zod';
-import { type Database, systemActor, type Tx } from '../../db.ts';
+import { type Database, platform_tenant_id, systemActor, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { decodeId, encodeId, newUuid } from '../../id.ts';
 import { callRoute, type Route, writeRoute } from '../../route.ts';
-import { findOtherTenant, TenantPathSchema, tenantOf } from '../tenants/index.ts';
+import { findTenant, TenantPathSchema, tenantOf } from '../tenants/index.ts';
 import { projections } from './manifest.ts';
 import { findProjection, type Projection } from './projection.ts';
 import { recounted, statesOf } from './projection_routes.ts';
@@ -31,7 +31,7 @@ import {
   type ProjectionState,
   sweepVersions,
 } from './rebuilds.ts';
-import { listDifferences } from './recounts.ts';
+import { recountProjection } from './recounts.ts';
 
 const tenants_per_page = 1_000;
 
@@ -50,7 +50,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       path: '/v1/tenants/{tenant}/projections',
       operation_id: 'listTenantProjections',
       summary: "See how a tenant's projections stand",
-      description: 'Of any tenant. For platform keys.',
+      description: "Of any tenant, or of the platform's own log. For platform keys.",
       tag,
       permission: may_read,
       params: TenantPathSchema,
@@ -58,7 +58,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       problems: ['not_found'],
       async handler({ principal, params }) {
         const id = tenantOf(params);
-        await database.read(principal, (tx) => findOtherTenant(tx, id));
+        await database.read(principal, (tx) => findTenant(tx, id));
         return { status: 200, body: { data: await statesOf(database, id, renderTenantProjection) } };
       },
     }),
@@ -77,10 +77,10 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       problems: ['not_found'],
       async handler({ principal, params, query }) {
         const id = tenantOf(params);
-        await database.read(principal, (tx) => findOtherTenant(tx, id));
+        await database.read(principal, (tx) => findTenant(tx, id));
         const data = [];
         for (const projection of recounted(query)) {
-          const differences = await listDifferences(database, systemActor(id), projection);
+          const { differences } = await recountProjection(database, systemActor(id), projection);
           data.push({ projection: projection.name, difference_count: differences.length });
         }
         return { status: 200, body: { data } };
@@ -125,7 +125,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       operation_id: 'rebuildProjections',
       summary: 'Rebuild projections of all tenants',
       description:
-        'As for one tenant, for each; a projection that is being rebuilt already, or (`from: kept`) has no version to go on with, is left alone. For platform keys.',
+        "As for one tenant, for each and for the platform's own log; a projection that is being rebuilt already, or (`from: kept`) has no version to go on with, is left alone. For platform keys.",
       tag,
       permission: may_update,
       body: NewRebuildSchema,
@@ -137,6 +137,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       },
       async complete(answer) {
         const order = RebuildOrderSchema.parse(JSON.parse(answer));
+        await start(platform_tenant_id, order);
         for (let after: string | null = null; ; ) {
           const page: string[] = await listTenants({ after, row_limit: tenants_per_page });
           for (const tenant_id of page) await start(tenant_id, order);
@@ -247,7 +248,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
 
   /** Errors: `not_found`. */
   async function findStates(tx: Tx, tenant_id: string, named: Projection[]): Promise<ProjectionState[]> {
-    await findOtherTenant(tx, tenant_id);
+    await findTenant(tx, tenant_id);
     return listProjectionStates(
       database,
       tenant_id,

@@ -3,7 +3,7 @@
 //
 // It works at full speed as long as nobody posts, and keeps out of the way when somebody does: smaller slices, with rests between them.
 import { setTimeout } from 'node:timers/promises';
-import { type Actor, type Database, systemActor } from '../../db.ts';
+import { type Actor, type Database, platform_tenant_id, systemActor } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Projection } from './projection.ts';
@@ -112,6 +112,7 @@ export class Rebuilder {
 
   async #look(tenant_ids: string[] | null): Promise<void> {
     try {
+      if (tenant_ids === null) await this.#lookAt([platform_tenant_id]);
       for (let after: string | null = null; !this.#stopping.signal.aborted; ) {
         const page: string[] =
           tenant_ids ?? (await this.#options.listTenants({ after, row_limit: tenants_per_page }));

@@ -1,4 +1,4 @@
-// The consumers of any tenant, for who runs the platform: which of them lag, and how a parked one goes on.
+// The consumers of any tenant, the platform itself included, for who runs the platform: which of them lag, and how a parked one goes on.
 import { z } from 'zod';
 import type { Consumer } from '../../consumer.ts';
 import { type Database, systemActor, type Tx } from '../../db.ts';
@@ -13,7 +13,7 @@ import {
   ResumptionSchema,
 } from '../log/index.ts';
 import { TenantPathSchema, tenantOf } from './routes.ts';
-import { findOtherTenant } from './tenants.ts';
+import { findTenant } from './tenants.ts';
 
 const PlatformResumedSchema = ResumedSchema.extend({
   tenant_id: idSchema('tenant'),
@@ -27,7 +27,7 @@ export function tenantConsumerRoutes(database: Database, consumers: () => Consum
       path: '/v1/tenants/{tenant}/consumers',
       operation_id: 'listTenantConsumers',
       summary: "See how far a tenant's derived data has come",
-      description: 'Of any tenant. For platform keys.',
+      description: "Of any tenant, or of the platform's own log. For platform keys.",
       tag: 'Consumers',
       permission: { action: 'read', subject: 'tenant' },
       params: TenantPathSchema,
@@ -35,7 +35,7 @@ export function tenantConsumerRoutes(database: Database, consumers: () => Consum
       problems: ['not_found'],
       async handler({ principal, params }) {
         const id = tenantOf(params);
-        await database.read(principal, (tx) => findOtherTenant(tx, id));
+        await database.read(principal, (tx) => findTenant(tx, id));
         return { status: 200, body: { data: await listConsumers(database, id, consumers()) } };
       },
     }),
@@ -73,7 +73,7 @@ export function tenantConsumerRoutes(database: Database, consumers: () => Consum
 
   /** Errors: `not_found`, `consumer_not_parked`. */
   async function findParked(tx: Tx, tenant_id: string, name: string): Promise<string> {
-    await findOtherTenant(tx, tenant_id);
+    await findTenant(tx, tenant_id);
     const found = (await listConsumers(database, tenant_id, consumers())).find((each) => each.name === name);
     if (found === undefined) throw new Problem('not_found', 'There is no such consumer');
     if (found.parked_at === null) throw new Problem('consumer_not_parked', 'The consumer is not parked');

@@ -14,7 +14,6 @@ export {
 } from './schema.ts';
 export {
   createTenant,
-  findOtherTenant,
   findTenant,
   findTenantBySlug,
   listOpening,

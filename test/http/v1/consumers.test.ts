@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { platform_tenant_id } from '../../../src/db.ts';
 import { encodeId } from '../../../src/id.ts';
 import { asSuperuser } from '../../support/database.ts';
 import { anAccount, aPlatformKey, aTenant, aTransaction, type TestTenant } from '../../support/factories.ts';
@@ -29,7 +30,7 @@ async function balancesOf(tenant: TestTenant) {
 }
 
 /** As if it had failed too often; no event of ours makes it fail. */
-async function park(tenant: TestTenant): Promise<void> {
+async function park(tenant: { id: string }): Promise<void> {
   await waitFor('the balances have a position', async () => {
     const parked = await asSuperuser(
       z.unknown(),
@@ -134,6 +135,28 @@ test('the platform sees and resumes the consumers of a tenant, whose log says so
   await platform.post(`${path}/consumer_resumptions`, { consumer: 'balances' }, { key });
   expect(await balancesOf(tenant)).toMatchObject({ status: 'parked' });
   const events = await server.client(tenant.api_key).get('/v1/events?types=log.consumer_resumed');
+  expect(z.object({ data: z.array(z.unknown()) }).parse(events.body).data).toHaveLength(1);
+});
+
+test("a platform key sees the consumers of the platform's own log as it does a tenant's, and resumes one", async () => {
+  await aTenant();
+  const platform = server.client(await aPlatformKey());
+  const path = `/v1/tenants/${encodeId('tenant', platform_tenant_id)}`;
+  await park({ id: platform_tenant_id });
+  for (const list of [`${path}/consumers`, '/v1/consumers']) {
+    const { data } = (await platform.get(list)).as(ListSchema);
+    expect(data.find(({ name }) => name === 'balances')).toMatchObject({ status: 'parked' });
+  }
+  const resumed = await platform.post(`${path}/consumer_resumptions`, { consumer: 'balances' });
+  expect(resumed.body).toMatchObject({
+    tenant_id: encodeId('tenant', platform_tenant_id),
+    status: 'following',
+  });
+  await waitFor('it follows again', async () => {
+    const { data } = (await platform.get(`${path}/consumers`)).as(ListSchema);
+    return data.find(({ name, lag_events }) => name === 'balances' && lag_events === 0) ?? null;
+  });
+  const events = await platform.get('/v1/events?types=log.consumer_resumed');
   expect(z.object({ data: z.array(z.unknown()) }).parse(events.body).data).toHaveLength(1);
 });
 

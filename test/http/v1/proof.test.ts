@@ -1,9 +1,12 @@
 // GET /v1/proof: everything recounted; what does not add up stops postings until a recount holds.
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { platform_tenant_id } from '../../../src/db.ts';
+import { encodeId } from '../../../src/id.ts';
 import { randomBooks } from '../../modules/ledger/random_books.ts';
+import type { Client } from '../../support/client.ts';
 import { asSuperuser } from '../../support/database.ts';
-import { aKey, anAccount, aTenant, aTransaction } from '../../support/factories.ts';
+import { aKey, anAccount, aPlatformKey, aTenant, aTransaction } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
 import { waitFor } from '../../support/wait.ts';
 
@@ -163,4 +166,66 @@ test('a projection that only answers questions about the past halts nothing', as
     difference_count: 1,
     differences: [{ check: 'open_holds_v' }],
   });
+});
+
+const ChainSchema = z.looseObject({
+  ok: z.boolean(),
+  position: z.number(),
+  head_position: z.number(),
+  findings: z.array(z.looseObject({ position: z.number() })),
+});
+
+/** With a key of the platform. */
+async function platformChain(api: Client) {
+  return (await api.get('/v1/proof')).as(z.looseObject({ chain: ChainSchema })).chain;
+}
+
+test("the platform's own log is proved by its keys, and one of its events that somebody has changed is named", async () => {
+  const created = await aTenant();
+  const api = server.client(await aPlatformKey());
+  await waitFor('all of it is sealed', async () => {
+    const { position, head_position } = await platformChain(api);
+    return position === head_position;
+  });
+  expect((await api.get('/v1/proof')).body).toMatchObject({ ok: true, entry_count: 0, currencies: [] });
+  const { block } = (await api.get('/v1/checkpoint')).as(
+    z.looseObject({ block: z.looseObject({ tenant_id: z.string(), number: z.number() }) }),
+  );
+  expect(block.tenant_id).toBe(encodeId('tenant', platform_tenant_id));
+  expect((await api.get(`/v1/blocks/${block.number}`)).body).toEqual(block);
+
+  const change = (data: string) =>
+    asSuperuser(
+      z.object({ position: z.number() }),
+      `update log.event set data = ${data} where tenant_id = $1 and subject_id = $2 returning position::integer`,
+      [platform_tenant_id, created.id],
+    );
+  const [changed] = await change(`replace(data::text, 'Test tenant', 'Text tenant')::json`);
+  expect(await platformChain(api)).toMatchObject({ ok: false, findings: [{ position: changed?.position }] });
+  expect((await api.get('/v1/proof/chain')).body).toMatchObject({ ok: false });
+  await change(`replace(data::text, 'Text tenant', 'Test tenant')::json`);
+  expect(await platformChain(api)).toMatchObject({ ok: true });
+});
+
+test("an event out of the order of time in the platform's own log is found, and halts nothing: it has no postings", async () => {
+  const [{ id }] = [await aTenant(), await aTenant()];
+  const api = server.client(await aPlatformKey());
+  await waitFor('all of it is sealed', async () => {
+    const { position, head_position } = await platformChain(api);
+    return position === head_position;
+  });
+  const move = (interval: string) =>
+    asSuperuser(
+      z.unknown(),
+      'update log.event set recorded_at = recorded_at + $3::interval where tenant_id = $1 and subject_id = $2 returning 1',
+      [platform_tenant_id, id, interval],
+    );
+  expect(await move('1 hour')).toHaveLength(1);
+  expect((await api.get('/v1/proof')).body).toMatchObject({
+    ok: false,
+    halted: false,
+    differences: [{ check: 'log' }],
+  });
+  await move('-1 hour');
+  expect((await api.get('/v1/proof')).body).toMatchObject({ ok: true, halted: false });
 });

@@ -142,12 +142,19 @@ describe('the recount', () => {
     ],
     ['expiring_holds_v', 'update projection.expiring_holds_v set pending_debits = pending_debits + 1'],
     ['open_holds_v', 'delete from projection.open_holds_v'],
+    ['open_holds_v', `update projection.open_holds_v set expires_at = '2999-01-01Z'`],
     [
       'dated_sums_v',
       `update projection.dated_sums_v set posted_debits[cardinality(posted_debits)] = 1 where series = 'effective'`,
     ],
+    [
+      'dated_sums_v',
+      `update projection.dated_sums_v set posted_debits[1] = posted_debits[1] + 1 where cardinality(posted_debits) > 1`,
+    ],
+    ['dated_sums_v', `update projection.dated_sums_v set first_at = first_at - interval '1 day'`],
     ['dated_sums_v', 'delete from projection.dated_sums_v'],
-    ['dated_sums_v', 'update projection.dated_blocks_v set expires = false'],
+    ['dated_blocks_v', 'update projection.dated_blocks_v set expires = false'],
+    ['dated_blocks_v', `update projection.dated_blocks_v set recorded_at = recorded_at + interval '1 day'`],
     ['entries', `update ledger.entry set amount = amount + 1 where direction = 'debit' and layer = 'posted'`],
     ['log', 'delete from log.event where position = 100'],
   ];

@@ -141,18 +141,24 @@ describe.each(projections)('$name', (projection) => {
     expect(await rowsOf(tenant, projection)).toBe(followed);
   });
 
-  test('has a recount that finds a row that is missing', async () => {
+  test('has a recount that finds a row that is missing, in whatever table, and begins with its name', async () => {
     const tenant = await short_past();
-    await forget(tenant, projection);
-    await applyAll(tenant, projection, () => 100);
-    expect(await recount(tenant, projection)).toEqual([]);
-    const [table] = projection.tables;
-    await asSuperuser(
-      z.unknown(),
-      `delete from projection.${table} where ctid = (select min(ctid) from projection.${table} where tenant_id = $1)`,
-      [tenant.id],
-    );
-    expect((await recount(tenant, projection)).length).toBeGreaterThan(0);
+    let found = 0;
+    for (const table of projection.tables) {
+      await forget(tenant, projection);
+      await applyAll(tenant, projection, () => 100);
+      expect(await recount(tenant, projection)).toEqual([]);
+      const deleted = await asSuperuser(
+        z.unknown(),
+        `delete from projection.${table} where ctid = (select min(ctid) from projection.${table} where tenant_id = $1) returning 1`,
+        [tenant.id],
+      );
+      if (deleted.length === 0) continue;
+      found += 1;
+      const names = (await recount(tenant, projection)).map(({ what }) => what.split(' ')[0]);
+      expect(names).toContain(table);
+    }
+    expect(found).toBeGreaterThan(0);
   });
 });
 

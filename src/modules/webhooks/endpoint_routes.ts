@@ -19,6 +19,7 @@ import {
   updateEndpoint,
 } from './endpoints.ts';
 import {
+  type Algorithm,
   AlgorithmSchema,
   CreatedWebhookEndpointSchema,
   DescriptionSchema,
@@ -66,8 +67,16 @@ const RotationSchema = z.strictObject({
     .meta({
       description: 'How long the old secret goes on signing beside the new one; the default is a day',
     }),
-  algorithm: AlgorithmSchema.default('hmac'),
+  algorithm: AlgorithmSchema.optional().meta({
+    description: 'That of the present secret, unless it is given',
+  }),
 });
+
+/** What signs for it at present. */
+function algorithmOf({ signing: [newest] }: WebhookEndpoint): Algorithm {
+  if (newest === undefined) throw new Error('nothing signs for the endpoint');
+  return newest.algorithm;
+}
 
 /** An answer that holds a secret. */
 function secretReply({ endpoint, secret }: { endpoint: WebhookEndpoint; secret: string | null }): Reply {
@@ -196,7 +205,8 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       operation_id: 'rotateWebhookSecret',
       summary: 'Rotate the secret of a webhook endpoint',
       description:
-        'The new `secret` is shown once, in this answer. Until the overlap ends each call has a signature of each of them.',
+        'The new `secret` is shown once, in this answer. Until the overlap ends each call has a signature of each of them. A new key of ' +
+        'ed25519 is in `signing`, the newest first.',
       tag,
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
@@ -206,8 +216,9 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       problems: ['not_found', 'webhooks_not_configured'],
       async handler(tx, { params, body }) {
         const id = endpointId(params);
-        await lockEndpoint(tx, id);
-        return secretReply(await rotateSecret(tx, vault, id, body));
+        const current = await lockEndpoint(tx, id);
+        const { overlap_seconds, algorithm = algorithmOf(current) } = body;
+        return secretReply(await rotateSecret(tx, vault, id, { overlap_seconds, algorithm }));
       },
     }),
     writeRoute({

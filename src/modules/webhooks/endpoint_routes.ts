@@ -1,7 +1,7 @@
 // Routes of webhook endpoints.
 import { z } from 'zod';
 import { Problem } from '../../errors.ts';
-import { checkIfMatch, taggedReply } from '../../etag.ts';
+import { checkIfMatch, etagHeader, taggedReply } from '../../etag.ts';
 import type { EventKind } from '../../event.ts';
 import { decodeId, idSchema, newUuid } from '../../id.ts';
 import { PageQuerySchema, pageReply, pageRequest, pageSchema } from '../../page.ts';
@@ -81,7 +81,7 @@ function algorithmOf({ signing: [newest] }: WebhookEndpoint): Algorithm {
 /** An answer that holds a secret. */
 function secretReply({ endpoint, secret }: { endpoint: WebhookEndpoint; secret: string | null }): Reply {
   const body = { ...endpoint, secret };
-  return { status: 201, body, redacted: { ...body, secret: null } };
+  return { status: 201, body, redacted: { ...body, secret: null }, headers: etagHeader(endpoint) };
 }
 
 export interface EndpointRoutesOptions {
@@ -129,6 +129,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       body: NewEndpointSchema,
       example: { url: 'https://example.com/hooks/lattice', types: ['ledger.transaction_posted'] },
       responses: { 201: CreatedWebhookEndpointSchema },
+      tagged: true,
       problems: ['webhooks_not_configured', 'webhook_endpoints_exhausted'],
       async handler(tx, { body }) {
         check(body);
@@ -170,6 +171,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       permission: { action: 'read', subject: 'webhook' },
       params: EndpointPathSchema,
       responses: { 200: WebhookEndpointSchema },
+      tagged: true,
       problems: ['not_found'],
       handler: async (tx, { params }) => taggedReply(200, await findEndpoint(tx, endpointId(params))),
     }),
@@ -186,6 +188,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       body: PatchSchema,
       example: { description: 'Till', types: ['ledger.transaction_posted'] },
       responses: { 200: WebhookEndpointSchema },
+      tagged: true,
       problems: ['not_found', 'precondition_failed'],
       async handler(tx, input) {
         const id = endpointId(input.params);
@@ -213,11 +216,13 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       body: RotationSchema,
       example: { overlap_seconds: day_seconds },
       responses: { 201: CreatedWebhookEndpointSchema },
-      problems: ['not_found', 'webhooks_not_configured'],
-      async handler(tx, { params, body }) {
-        const id = endpointId(params);
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'webhooks_not_configured'],
+      async handler(tx, input) {
+        const id = endpointId(input.params);
         const current = await lockEndpoint(tx, id);
-        const { overlap_seconds, algorithm = algorithmOf(current) } = body;
+        checkIfMatch(input, current);
+        const { overlap_seconds, algorithm = algorithmOf(current) } = input.body;
         return secretReply(await rotateSecret(tx, vault, id, { overlap_seconds, algorithm }));
       },
     }),
@@ -232,9 +237,13 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
       responses: { 201: WebhookEndpointSchema },
-      problems: ['not_found', 'webhook_not_enabled'],
-      handler: async (tx, { params }) =>
-        taggedReply(201, await disableEndpoint(tx, endpointId(params), 'asked')),
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'webhook_not_enabled'],
+      async handler(tx, input) {
+        const id = endpointId(input.params);
+        checkIfMatch(input, await lockEndpoint(tx, id));
+        return taggedReply(201, await disableEndpoint(tx, id, 'asked'));
+      },
     }),
     writeRoute({
       method: 'post',
@@ -247,10 +256,13 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
       responses: { 201: WebhookEndpointSchema },
-      problems: ['not_found', 'webhook_not_disabled', 'webhook_endpoints_exhausted'],
-      async handler(tx, { params }) {
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'webhook_not_disabled', 'webhook_endpoints_exhausted'],
+      async handler(tx, input) {
+        const id = endpointId(input.params);
+        checkIfMatch(input, await lockEndpoint(tx, id));
         onEnabled(tx.actor.tenant_id);
-        return taggedReply(201, await enableEndpoint(tx, endpointId(params)));
+        return taggedReply(201, await enableEndpoint(tx, id));
       },
     }),
   ];

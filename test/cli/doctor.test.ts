@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { makeSigningKeys } from '../../src/modules/proofs/index.ts';
 import { startCluster } from '../support/cluster.ts';
 import { commandLines } from '../support/command_lines.ts';
-import { databaseUrl } from '../support/database.ts';
+import { anEmptyDatabase, databaseUrl } from '../support/database.ts';
 import { aDataDirectory, startLattice } from '../support/lattice.ts';
 import { root } from '../support/source.ts';
 
@@ -37,6 +38,7 @@ test('looks at everything, and finds only that the cluster of the tests is not d
   const report = await doctor({ DATABASE_URL: databaseUrl('lattice_app') });
   expect(report.checks.map(({ name }) => name)).toEqual([
     'Node',
+    'Signing keys',
     'PostgreSQL',
     'Role',
     'Schema',
@@ -89,7 +91,46 @@ test('finds migrations and functions that are missing, and partitions that run o
 test('says of a database that does not answer why, and looks no further', async () => {
   const report = await doctor({ DATABASE_URL: 'postgres://lattice_app@127.0.0.1:1/lattice' });
   expect(failures(report)).toEqual(['PostgreSQL']);
-  expect(report.checks).toHaveLength(2);
+  expect(report.checks).toHaveLength(3);
+});
+
+test('finds what production lacks, as the start does', async () => {
+  const production = { NODE_ENV: 'production', LATTICE_DATA_DIR: await aDataDirectory() };
+  const nothing = await doctor(production);
+  expect(failures(nothing)).toEqual(['Signing keys', 'PostgreSQL']);
+  expect(nothing.checks.map(({ detail }) => detail)).toEqual(
+    expect.arrayContaining([
+      expect.stringContaining('production needs LATTICE_SIGNING_KEYS'),
+      expect.stringContaining('production needs DATABASE_URL'),
+    ]),
+  );
+  const with_database = { ...production, DATABASE_URL: databaseUrl('lattice_app') };
+  const missing = join(production.LATTICE_DATA_DIR, 'nowhere.pem');
+  const elsewhere = await doctor({ ...with_database, LATTICE_SIGNING_KEYS: missing });
+  expect(failures(elsewhere)).toContain('Signing keys');
+  const [, refusal] = elsewhere.checks;
+  expect(refusal).toMatchObject({
+    detail: `there are no signing keys at ${missing}`,
+    advice: expect.stringContaining('docs/runbooks/proofs.md'),
+  });
+  expect(existsSync(missing)).toBe(false);
+  makeSigningKeys(missing);
+  const found = await doctor({ ...with_database, LATTICE_SIGNING_KEYS: missing });
+  expect(found.checks[1]).toMatchObject({
+    ok: true,
+    detail: expect.stringMatching(/^[0-9a-f]{32} signs, 0/),
+  });
+});
+
+test('says of a database that was never migrated what to do about each thing that is missing', async () => {
+  const emptyUrl = await anEmptyDatabase();
+  const report = await doctor({ DATABASE_URL: emptyUrl('lattice_app') });
+  const missing = report.checks.filter(({ ok }) => !ok).filter(({ name }) => !careless.includes(name));
+  expect(missing.map(({ name }) => name)).toEqual(['Schema', 'Tenant wall', 'Partitions']);
+  for (const { detail, advice } of missing) {
+    expect(detail).toMatch(/migrated$/);
+    expect(advice).toContain('lattice migrate');
+  }
 });
 
 test('before the first start there is nothing to find', async () => {

@@ -1,15 +1,13 @@
 // `doctor`: finds what is wrong, says what to do, and fails; finds nothing where nothing is.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { makeSigningKeys } from '../../src/modules/proofs/index.ts';
-import { startCluster } from '../support/cluster.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { anEmptyDatabase, databaseUrl } from '../support/database.ts';
-import { aDataDirectory, startLattice } from '../support/lattice.ts';
-import { root } from '../support/source.ts';
+import { aDataDirectory } from '../support/lattice.ts';
 
 const lattice = commandLines();
 
@@ -138,42 +136,6 @@ test('before the first start there is nothing to find', async () => {
   expect(report.ok).toBe(true);
   expect(report.checks.at(-1)?.detail).toContain('npm start makes one');
 });
-
-const programs = '/usr/lib/postgresql/15/bin';
-/** Debian's package postgresql-15; .ci/run installs it, a developer's machine need not have it. */
-const is_here = existsSync(programs) || process.env.CI !== undefined;
-
-test.each(is_here ? [15] : [])(
-  'PostgreSQL %i, durable: made, migrated, served, all is well',
-  async (major) => {
-    const cluster = await startCluster({ durable: true, programs });
-    onTestFinished(() => cluster.stop());
-    const administrator = new pg.Client({ connectionString: cluster.url('postgres', 'postgres') });
-    await administrator.connect();
-    await administrator.query(readFileSync(join(root, 'sql/roles.sql'), 'utf8'));
-    await administrator.query('create database lattice owner lattice_owner');
-    await administrator.end();
-    const environment = {
-      DATABASE_URL: cluster.url('lattice_app', 'lattice'),
-      LATTICE_DATA_DIR: await aDataDirectory(),
-    };
-    expect(await lattice(['start'], environment)).toMatchObject({
-      status: 1,
-      stderr:
-        'lattice: the schema is not current (the database has never been migrated): run `lattice migrate` with DATABASE_OWNER_URL\n',
-    });
-    const owner = { DATABASE_OWNER_URL: cluster.url('lattice_owner', 'lattice') };
-    expect(await lattice(['migrate'], owner)).toMatchObject({ status: 0, stderr: '' });
-    const started = await startLattice(environment, ['start']);
-    const report = await doctor(environment);
-    expect(failures(report)).toEqual([]);
-    expect(report.checks.find(({ name }) => name === 'PostgreSQL')?.detail).toMatch(
-      new RegExp(`^${major}\\.`),
-    );
-    started.signal('SIGTERM');
-    expect(await started.ended).toMatchObject({ status: 0, stderr: '' });
-  },
-);
 
 async function asOwner(text: string) {
   const client = new pg.Client({ connectionString: databaseUrl('lattice_owner') });

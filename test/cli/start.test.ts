@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { sessionRefusal } from '../../src/cli/postgres.ts';
 import { schemaDifferences } from '../../src/migrate.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { anEmptyDatabase, databaseUrl } from '../support/database.ts';
@@ -208,6 +209,14 @@ test.each([
   });
   expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(`lattice: ${why}`) });
   expect(await schemaDifferences(emptyUrl('lattice_app'))).toEqual(['the database has never been migrated']);
+});
+
+test('a server older than 15 is refused, and says so', () => {
+  const session = { role: 'lattice_app', is_superuser: false, bypasses_rls: false, owns_tables: false };
+  expect(sessionRefusal({ ...session, version_num: 140_012, version: '14.12' })).toMatch(
+    /14\.12.*15 or newer/,
+  );
+  expect(sessionRefusal({ ...session, version_num: 150_000, version: '15.0' })).toBeNull();
 });
 
 test('with DATABASE_URL there is no demo tenant, and the process leaves that Postgres alone', async () => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { missingPackages } from './test/support/debian.ts';
 
 // What V8 has compiled in one process is there for the next.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/tests');
@@ -19,6 +20,7 @@ class LongFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...missingPackages().flatMap(({ files }) => files)],
     globalSetup: ['test/support/global-setup.ts'],
     provide: { fault_rounds: 1 },
     pool: 'forks',

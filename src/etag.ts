@@ -9,6 +9,11 @@ export function taggedReply(status: number, body: unknown): Reply {
   return { status, body: text, headers: { ETag: etagOf(text) } };
 }
 
+/** The header of an answer that holds more than the thing itself, such as its new secret. */
+export function etagHeader(current: unknown): { ETag: string } {
+  return { ETag: etagOf(JSON.stringify(current)) };
+}
+
 /**
  * Refuses a change that was made to an older state. `current` is what a GET would answer now; without `If-Match` every state will do.
  * Errors: `precondition_failed`.

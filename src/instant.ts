@@ -1,7 +1,8 @@
-// Instants on the wire: RFC 3339 in UTC, microseconds kept, in one canonical text (no trailing zeros), as Postgres prints them.
+// Instants on the wire: RFC 3339 in UTC, microseconds kept, in one canonical text (`Z`, no trailing zeros), as Postgres prints them.
+// `+00:00` is read as `Z`, for that is what Python's isoformat() writes; another offset would be a time that we answer differently.
 import { z } from 'zod';
 
-const pattern = /^(?!0000)(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?Z$/;
+const pattern = /^(?!0000)(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:Z|\+00:00)$/;
 
 /** Canonical text of an RFC 3339 instant in UTC; null when it is none, such as 30 February or a fourth hour digit. */
 export function maybeInstant(text: string): string | null {
@@ -23,11 +24,15 @@ export const InstantSchema = z
     if (instant !== null) return instant;
     context.addIssue({
       code: 'custom',
-      message: 'an instant is RFC 3339 in UTC with at most microseconds, such as 2026-11-20T09:00:00.123456Z',
+      message:
+        'an instant is RFC 3339 in UTC, Z or +00:00 (in a URL %2B00:00), with at most microseconds, such as 2026-11-20T09:00:00.123456Z',
     });
     return z.NEVER;
   })
-  .meta({ description: 'RFC 3339 in UTC, at most microseconds', example: '2026-11-20T09:00:00Z' });
+  .meta({
+    description: 'RFC 3339 in UTC, at most microseconds; answered with `Z`, taken with `+00:00` as well',
+    example: '2026-11-20T09:00:00Z',
+  });
 
 /** The canonical instant some whole seconds later, microseconds kept. */
 export function addSeconds(instant: string, seconds: number): string {

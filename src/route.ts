@@ -81,6 +81,8 @@ interface Shape {
   example?: unknown;
   /** whether `text/csv` can be asked for in place of JSON */
   csv?: true;
+  /** whether what it answers has an ETag */
+  tagged?: true;
   /** status → schema of the body */
   responses: Record<number, z.ZodType>;
   /** beyond those every route can answer (see http/openapi.ts) */

@@ -67,7 +67,10 @@ function parametersOf(route: Route): string[] {
 }
 
 /** What is named alike in every tenant. */
-const shared_names: Record<string, string[]> = { projection: ['invoices'] };
+const shared_names: Record<string, string[]> = {
+  projection: ['invoices'],
+  job: ['access.prune_stream_tickets'],
+};
 
 /** A path for each name that a thing has. */
 function pathsOf(route: Route, names: Record<string, string[]>): { path: string; named: string[] }[] {

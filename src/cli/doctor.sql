@@ -1,3 +1,7 @@
+-- name: schema_find
+-- Whether there is anything to look at.
+select to_regprocedure('lattice.try_wall()') is not null and to_regclass('log.event') is not null as is_migrated;
+
 -- name: wall_try
 select try_wall.attempt, try_wall.held
 from lattice.try_wall();

@@ -11,10 +11,11 @@ import { Database, queries } from '../db.ts';
 import { createLogger } from '../log.ts';
 import { schemaDifferences } from '../migrate.ts';
 import { partitions_ahead_min, partitionsAhead } from '../modules/log/index.ts';
+import { maybeSigningKeys, signingKeysRefusal } from '../modules/proofs/index.ts';
 import { command } from './command.ts';
-import { findSession, type Postgres, sessionRefusal, withPostgres } from './postgres.ts';
+import { embeddedRefusal, findSession, type Postgres, sessionRefusal, withPostgres } from './postgres.ts';
 
-const sql = queries(import.meta.url, 'wall_try', 'settings_find', 'clock_read');
+const sql = queries(import.meta.url, 'schema_find', 'wall_try', 'settings_find', 'clock_read');
 
 const node_major_min = 24;
 const listen_timeout_ms = 3_000;
@@ -24,6 +25,7 @@ const disk_free_min_bytes = 2_000_000_000;
 /** left for migrations, people and replicas */
 const connections_spare = 10;
 const differences_shown = 3;
+const to_migrate = 'run `lattice migrate` with DATABASE_OWNER_URL (docs/runbooks/migrations.md)';
 
 interface Finding {
   ok: boolean;
@@ -40,7 +42,7 @@ interface Check {
 export const doctorCommand = command({
   name: 'doctor',
   summary:
-    'Looks at Node, PostgreSQL, roles, the wall between tenants, LISTEN, clock, disk and schema; says what to do',
+    'Looks at Node, keys, PostgreSQL, roles, the wall between tenants, LISTEN, clock, disk and schema; says what to do',
   input: z.object({}),
   run: async ({ config, output }) => {
     const findings: (Finding & { name: string })[] = [];
@@ -61,9 +63,14 @@ export const doctorCommand = command({
     };
     await look([
       { name: 'Node', look: nodeVersion },
+      { name: 'Signing keys', look: () => Promise.resolve(signingKeys(config)) },
       ...(config.DATABASE_URL === undefined ? [disk(config)] : []),
     ]);
-    if (config.DATABASE_URL === undefined && !existsSync(join(config.LATTICE_DATA_DIR, 'postgres'))) {
+    const refusal = embeddedRefusal(config);
+    if (refusal !== null) {
+      const finding = { ok: false, detail: refusal, advice: 'see docs/configuration.md' };
+      await look([{ name: 'PostgreSQL', look: () => Promise.resolve(finding) }]);
+    } else if (config.DATABASE_URL === undefined && !existsSync(join(config.LATTICE_DATA_DIR, 'postgres'))) {
       await look([{ name: 'PostgreSQL', look: () => Promise.resolve(notYet(config)) }]);
     } else {
       await look([
@@ -93,6 +100,22 @@ async function nodeVersion(): Promise<Finding> {
     detail: versions.node,
     advice: `Lattice runs on Node ${node_major_min}: start it through npm, which brings its own`,
   };
+}
+
+/** What `start` asks of them before it touches anything. */
+function signingKeys(config: Config): Finding {
+  const refusal = signingKeysRefusal(config);
+  if (refusal !== null) {
+    return {
+      ok: false,
+      detail: refusal,
+      advice: 'nothing starts before it can sign: docs/runbooks/proofs.md says what the file holds',
+    };
+  }
+  const keys = maybeSigningKeys(config);
+  if (keys === null) return { ok: true, detail: 'none yet: the first start makes one' };
+  const others = keys.all.length - 1;
+  return { ok: true, detail: `${keys.active.key_id.toString('hex')} signs, ${others} more are known` };
 }
 
 function disk(config: Config): Check {
@@ -158,11 +181,21 @@ async function schema(app_url: string): Promise<Finding> {
   return {
     ok: differences.length === 0,
     detail: differences.length === 0 ? 'current' : `${shown}${more}`,
-    advice: 'run `lattice migrate` with DATABASE_OWNER_URL (docs/runbooks/migrations.md)',
+    advice: to_migrate,
   };
 }
 
+async function isMigrated(database: Database): Promise<boolean> {
+  const found = await database.call(sql.schema_find, {}, z.object({ is_migrated: z.boolean() }));
+  return found.every(({ is_migrated }) => is_migrated);
+}
+
+function notMigrated(detail: string): Finding {
+  return { ok: false, detail: `${detail}: the database is not migrated`, advice: to_migrate };
+}
+
 async function wall(database: Database): Promise<Finding> {
+  if (!(await isMigrated(database))) return notMigrated('there are no tables to stand between');
   const attempts = await database.call(
     sql.wall_try,
     {},
@@ -179,6 +212,7 @@ async function wall(database: Database): Promise<Finding> {
 }
 
 async function partitions(database: Database): Promise<Finding> {
+  if (!(await isMigrated(database))) return notMigrated('there are none');
   const tables = await partitionsAhead(database);
   return {
     ok: tables.length > 0 && tables.every(({ ahead }) => ahead >= partitions_ahead_min),

@@ -42,14 +42,26 @@ const commands: Command[] = [
   projectionsDiffCommand,
 ];
 
-const width = Math.max(...commands.map(({ name }) => name.length));
-const overview = [
-  'usage: lattice COMMAND [options]',
-  '',
-  ...commands.map((each) => `  ${each.name.padEnd(width)}  ${each.summary}`),
-  '',
-  '`lattice COMMAND --help` shows the options of a command; docs/configuration.md the environment.',
-].join('\n');
+const overview = listing(commands, 'COMMAND');
+
+/** Some commands with their summaries; `called` is what stands for one of them in the usage. */
+function listing(listed: Command[], called: string): string {
+  const width = Math.max(...listed.map(({ name }) => name.length));
+  return [
+    `usage: lattice ${called} [options]`,
+    '',
+    ...listed.map((each) => `  ${each.name.padEnd(width)}  ${each.summary}`),
+    '',
+    `\`lattice ${called} --help\` shows the options of a command; docs/configuration.md the environment.`,
+  ].join('\n');
+}
+
+/** What `lattice projections --help` shows: the commands that begin with the word. Null when it is asked for something else. */
+function maybeGroupHelp([group, asked, ...rest]: string[]): string | null {
+  const of_group = commands.filter(({ name }) => name.startsWith(`${group} `));
+  if (of_group.length === 0 || asked !== '--help' || rest.length > 0) return null;
+  return listing(of_group, `${group} COMMAND`);
+}
 
 function findCommand(words: string[]): { found: Command; rest: string[] } {
   for (const found of commands) {
@@ -67,6 +79,11 @@ export async function lattice(
 ): Promise<number> {
   if (words.length === 0 || words[0] === '--help' || words[0] === 'help') {
     stdout.write(`${overview}\n`);
+    return 0;
+  }
+  const group_help = maybeGroupHelp(words);
+  if (group_help !== null) {
+    stdout.write(`${group_help}\n`);
     return 0;
   }
   const is_json = words.includes('--json');

@@ -43,9 +43,8 @@ export async function openPostgres(
   onLost: (error: unknown) => void,
 ): Promise<Postgres> {
   if (config.DATABASE_URL !== undefined) return openExternal(config, config.DATABASE_URL);
-  if (config.NODE_ENV === 'production') {
-    throw new Error('production needs DATABASE_URL: the embedded PostgreSQL is for trying and developing');
-  }
+  const refusal = embeddedRefusal(config);
+  if (refusal !== null) throw new Error(refusal);
   const embedded = await startEmbedded(config.LATTICE_DATA_DIR, {
     port: config.LATTICE_POSTGRES_PORT,
     logger,
@@ -57,6 +56,13 @@ export async function openPostgres(
     ...embedded,
     description: `${embedded.version} ${origin} in ${config.LATTICE_DATA_DIR}/postgres`,
   };
+}
+
+/** Why the process must not run on an embedded Postgres; null when it may, or has another. */
+export function embeddedRefusal({ NODE_ENV, DATABASE_URL }: Config): string | null {
+  return NODE_ENV === 'production' && DATABASE_URL === undefined
+    ? 'production needs DATABASE_URL: the embedded PostgreSQL is for trying and developing'
+    : null;
 }
 
 /** For a command that looks or changes something and ends: an embedded Postgres that runs is used, else run for that long. */

@@ -6,12 +6,12 @@ import type { Config } from '../config.ts';
 import type { Database } from '../db.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { migrate, schemaDifferences } from '../migrate.ts';
-import type { Proof } from '../modules/proofs/index.ts';
+import { type Proof, signingKeysRefusal } from '../modules/proofs/index.ts';
 import { type Api, createApi, maybeKept } from './api.ts';
 import { command } from './command.ts';
 import { type Demo, isValid, keep, loadDemoMonth, openDemoTenant, openPlatform } from './demo.ts';
 import { milliseconds, type Output } from './output.ts';
-import { findSession, openPostgres, type Postgres, sessionRefusal } from './postgres.ts';
+import { embeddedRefusal, findSession, openPostgres, type Postgres, sessionRefusal } from './postgres.ts';
 import { proofSummary, readProof } from './proof.ts';
 import { openServer, probeAddress } from './server.ts';
 
@@ -90,6 +90,7 @@ interface Started {
 
 async function start(boot: Boot): Promise<Started> {
   const { config, logger, step, closers } = boot;
+  checkSettings(config);
   await probeAddress(config.HOST, config.PORT);
   const postgres = await step(
     'PostgreSQL',
@@ -123,11 +124,18 @@ async function start(boot: Boot): Promise<Started> {
   return { url, demo: prepared?.demo ?? null, data_directory: config.LATTICE_DATA_DIR };
 }
 
+/** What the process would refuse later, when Postgres has been changed already: all of it, in one line. */
+function checkSettings(config: Config): void {
+  const refusals = [embeddedRefusal(config), signingKeysRefusal(config)].filter((why) => why !== null);
+  if (refusals.length > 0) throw new Error(refusals.join('; '));
+}
+
 /** As the owner when we have it; else the schema must be current already. And in no case as somebody whom walls do not hold. */
 async function bringUpToDate(postgres: Postgres, logger: Logger): Promise<string> {
+  await checkSession(postgres.app_url);
   const migrated = postgres.owner_url === null ? null : await migrate(postgres.owner_url, logger);
-  const refusal = sessionRefusal(await findSession(postgres.app_url));
-  if (refusal !== null) throw new Error(refusal);
+  // There may be tables since then, and it their owner.
+  if (migrated !== null) await checkSession(postgres.app_url);
   if (migrated === null) {
     const differences = await schemaDifferences(postgres.app_url);
     const [first] = differences;
@@ -140,6 +148,11 @@ async function bringUpToDate(postgres: Postgres, logger: Logger): Promise<string
   const { applied, functions } = migrated;
   if (applied.length + functions.length === 0) return 'current';
   return `${applied.length} applied, ${functions.length} functions`;
+}
+
+async function checkSession(app_url: string): Promise<void> {
+  const refusal = sessionRefusal(await findSession(app_url));
+  if (refusal !== null) throw new Error(refusal);
 }
 
 /** The platform's first key, and once the demo tenant with its month. */

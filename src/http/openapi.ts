@@ -130,6 +130,11 @@ const last_event_id_parameter: ParameterObject = {
 
 const response_headers = {
   RequestId: { description: 'Names this request in support and in logs', schema: { type: 'string' } },
+  ETag: {
+    description:
+      'Of the state that this answers: for `If-Match` when it is changed. A replayed answer has none',
+    schema: { type: 'string' },
+  },
   IdempotentReplayed: {
     description: '`true` when the answer is the stored one of an earlier request with this key',
     schema: { type: 'string', enum: ['true'] },
@@ -174,6 +179,7 @@ function requestBody(route: Route, body: z.ZodType, components: Components): Req
 function answers(route: Route, components: Components, is_mutating: boolean): Record<string, ResponseObject> {
   const headers = {
     'Request-Id': { $ref: '#/components/headers/RequestId' },
+    ...(route.tagged === true ? { ETag: { $ref: '#/components/headers/ETag' } } : {}),
     ...(is_mutating ? { 'Idempotent-Replayed': { $ref: '#/components/headers/IdempotentReplayed' } } : {}),
   };
   return Object.fromEntries(

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Database } from '../db.ts';
 import { Problem } from '../errors.ts';
+import { checkIfMatch, taggedReply } from '../etag.ts';
 import { decodeId, encodeId, idSchema, newUuid } from '../id.ts';
 import type { Job } from '../job.ts';
 import { PageQuerySchema, pageReply, pageRequest, pageSchema } from '../page.ts';
@@ -14,7 +15,7 @@ import {
   type Settlement,
   settle,
 } from './dead_letters.ts';
-import { listSchedules, setSchedule } from './schedules.ts';
+import { findSchedule, listSchedules, lockSchedule, setSchedule } from './schedules.ts';
 import { DeadLetterSchema, NewScheduleSchema, ScheduleSchema } from './schema.ts';
 
 const tag = 'Jobs';
@@ -49,6 +50,21 @@ export function jobRoutes(database: Database, jobs: () => Job[]): Route[] {
       problems: [],
       handler: async (tx) => ({ status: 200, body: { data: await listSchedules(tx, jobs()) } }),
     }),
+    readRoute({
+      method: 'get',
+      path: '/v1/schedules/{job}',
+      operation_id: 'findSchedule',
+      summary: 'See when a job is done by itself',
+      description:
+        'The ETag is for `If-Match` when it is set; it is another one each time the job has come round.',
+      tag,
+      permission: may_read,
+      params: z.strictObject({ job: z.string() }),
+      responses: { 200: ScheduleSchema },
+      tagged: true,
+      problems: ['not_found'],
+      handler: async (tx, { params }) => taggedReply(200, await findSchedule(tx, jobs(), params.job)),
+    }),
     writeRoute({
       method: 'put',
       path: '/v1/schedules',
@@ -62,8 +78,12 @@ export function jobRoutes(database: Database, jobs: () => Job[]): Route[] {
       body: NewScheduleSchema,
       example: { job: 'access.prune_stream_tickets', cron: '30 2 * * 1-5', time_zone: 'Europe/Berlin' },
       responses: { 200: ScheduleSchema },
-      problems: ['not_found'],
-      handler: async (tx, { body }) => ({ status: 200, body: await setSchedule(tx, jobs(), body) }),
+      tagged: true,
+      problems: ['not_found', 'precondition_failed'],
+      async handler(tx, input) {
+        checkIfMatch(input, await lockSchedule(tx, jobs(), input.body.job));
+        return taggedReply(200, await setSchedule(tx, input.body));
+      },
     }),
     readRoute({
       method: 'get',

@@ -31,12 +31,21 @@ from jobs.schedule
 where tenant_id = $tenant_id
 order by job;
 
+-- name: schedule_find
+select job, cron, time_zone, status, next_at, last_at, updated_at
+from jobs.schedule
+where tenant_id = $tenant_id and job = $job;
+
+-- name: schedule_lock
+select job, cron, time_zone, status, next_at, last_at, updated_at
+from jobs.schedule
+where tenant_id = $tenant_id and job = $job
+for update;
+
 -- name: schedule_set
-insert into jobs.schedule (tenant_id, job, cron, time_zone, status, next_at, updated_at)
-values ($tenant_id, $job, $cron, $time_zone, $status, $next_at, now())
-on conflict on constraint schedule_pkey do update
-set cron = excluded.cron, time_zone = excluded.time_zone, status = excluded.status, next_at = excluded.next_at,
-  updated_at = excluded.updated_at
+update jobs.schedule
+set cron = $cron, time_zone = $time_zone, status = $status, next_at = $next_at, updated_at = now()
+where tenant_id = $tenant_id and job = $job
 returning job, cron, time_zone, status, next_at, last_at, updated_at;
 
 -- name: schedule_clock

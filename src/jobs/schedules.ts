@@ -16,6 +16,8 @@ const sql = queries(
   'schedule_advance',
   'schedule_postpone',
   'schedule_list',
+  'schedule_find',
+  'schedule_lock',
   'schedule_set',
   'schedule_clock',
 );
@@ -101,15 +103,16 @@ export async function openTenantSchedules(
   }
 }
 
+/** Answers how many there were not yet. */
 async function openSchedules(
   tx: Tx,
   job: string,
   { cron, time_zone }: ScheduledJob['schedule'],
   tenant_ids: string[],
   next: Date | null,
-): Promise<void> {
+): Promise<number> {
   const next_at = next?.toISOString() ?? null;
-  await tx.run(sql.schedule_open, { tenant_ids, job, cron, time_zone, next_at });
+  return tx.run(sql.schedule_open, { tenant_ids, job, cron, time_zone, next_at });
 }
 
 /** The schedules of the transaction's tenant: what was set, and what goes without saying. */
@@ -125,11 +128,27 @@ export async function listSchedules(tx: Tx, jobs: Job[]): Promise<Schedule[]> {
   ].toSorted((a, b) => (a.job < b.job ? -1 : 1));
 }
 
-/** Errors: `not_found`, `invalid_request`. */
-export async function setSchedule(tx: Tx, jobs: Job[], wanted: NewSchedule): Promise<Schedule> {
+/** One of them, as it is listed. Errors: `not_found`. */
+export async function findSchedule(tx: Tx, jobs: Job[], job: string): Promise<Schedule> {
+  const kind = findOwn(tx, jobs, job);
+  const row = await tx.maybe(sql.schedule_find, { tenant_id: tx.actor.tenant_id, job }, ScheduleSchema);
+  return row ?? usualSchedule(kind, await readNow(tx));
+}
+
+/** The same, and nobody changes it until the transaction ends: one that goes without saying becomes a row for that. */
+export async function lockSchedule(tx: Tx, jobs: Job[], job: string): Promise<Schedule> {
+  const { tenant_id } = tx.actor;
+  const kind = findOwn(tx, jobs, job);
+  const now = await readNow(tx);
+  const next = maybeNext(kind.schedule.cron, kind.schedule.time_zone, now);
+  const is_new = (await openSchedules(tx, job, kind.schedule, [tenant_id], next)) > 0;
+  const row = await tx.one(sql.schedule_lock, { tenant_id, job }, ScheduleSchema);
+  return is_new ? usualSchedule(kind, now) : row;
+}
+
+/** One that is locked. Errors: `invalid_request`. */
+export async function setSchedule(tx: Tx, wanted: NewSchedule): Promise<Schedule> {
   const { job, cron, time_zone, status } = wanted;
-  if (own(tx, jobs).every(({ name }) => name !== job))
-    throw new Problem('not_found', 'There is no such schedule');
   const fault = cronFault(cron);
   if (fault !== null) throw refused('cron', 'cron_invalid', fault);
   if (!isTimeZone(time_zone)) throw refused('time_zone', 'time_zone_unknown', `there is no ${time_zone}`);
@@ -148,6 +167,12 @@ export async function setSchedule(tx: Tx, jobs: Job[], wanted: NewSchedule): Pro
 function own(tx: Tx, jobs: Job[]): ScheduledJob[] {
   const of = tx.actor.tenant_id === platform_tenant_id ? 'platform' : 'tenant';
   return jobs.filter(isScheduled).filter(({ schedule }) => schedule.of === of);
+}
+
+function findOwn(tx: Tx, jobs: Job[], job: string): ScheduledJob {
+  const kind = own(tx, jobs).find(({ name }) => name === job);
+  if (kind === undefined) throw new Problem('not_found', 'There is no such schedule');
+  return kind;
 }
 
 function usualSchedule({ name, schedule }: ScheduledJob, now: Date): Schedule {

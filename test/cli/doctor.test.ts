@@ -1,14 +1,13 @@
 // `doctor`: finds what is wrong, says what to do, and fails; finds nothing where nothing is.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { startCluster } from '../support/cluster.ts';
+import { makeSigningKeys } from '../../src/modules/proofs/index.ts';
 import { commandLines } from '../support/command_lines.ts';
-import { databaseUrl } from '../support/database.ts';
-import { aDataDirectory, startLattice } from '../support/lattice.ts';
-import { root } from '../support/source.ts';
+import { anEmptyDatabase, databaseUrl } from '../support/database.ts';
+import { aDataDirectory } from '../support/lattice.ts';
 
 const lattice = commandLines();
 
@@ -37,6 +36,7 @@ test('looks at everything, and finds only that the cluster of the tests is not d
   const report = await doctor({ DATABASE_URL: databaseUrl('lattice_app') });
   expect(report.checks.map(({ name }) => name)).toEqual([
     'Node',
+    'Signing keys',
     'PostgreSQL',
     'Role',
     'Schema',
@@ -89,7 +89,46 @@ test('finds migrations and functions that are missing, and partitions that run o
 test('says of a database that does not answer why, and looks no further', async () => {
   const report = await doctor({ DATABASE_URL: 'postgres://lattice_app@127.0.0.1:1/lattice' });
   expect(failures(report)).toEqual(['PostgreSQL']);
-  expect(report.checks).toHaveLength(2);
+  expect(report.checks).toHaveLength(3);
+});
+
+test('finds what production lacks, as the start does', async () => {
+  const production = { NODE_ENV: 'production', LATTICE_DATA_DIR: await aDataDirectory() };
+  const nothing = await doctor(production);
+  expect(failures(nothing)).toEqual(['Signing keys', 'PostgreSQL']);
+  expect(nothing.checks.map(({ detail }) => detail)).toEqual(
+    expect.arrayContaining([
+      expect.stringContaining('production needs LATTICE_SIGNING_KEYS'),
+      expect.stringContaining('production needs DATABASE_URL'),
+    ]),
+  );
+  const with_database = { ...production, DATABASE_URL: databaseUrl('lattice_app') };
+  const missing = join(production.LATTICE_DATA_DIR, 'nowhere.pem');
+  const elsewhere = await doctor({ ...with_database, LATTICE_SIGNING_KEYS: missing });
+  expect(failures(elsewhere)).toContain('Signing keys');
+  const [, refusal] = elsewhere.checks;
+  expect(refusal).toMatchObject({
+    detail: `there are no signing keys at ${missing}`,
+    advice: expect.stringContaining('docs/runbooks/proofs.md'),
+  });
+  expect(existsSync(missing)).toBe(false);
+  makeSigningKeys(missing);
+  const found = await doctor({ ...with_database, LATTICE_SIGNING_KEYS: missing });
+  expect(found.checks[1]).toMatchObject({
+    ok: true,
+    detail: expect.stringMatching(/^[0-9a-f]{32} signs, 0/),
+  });
+});
+
+test('says of a database that was never migrated what to do about each thing that is missing', async () => {
+  const emptyUrl = await anEmptyDatabase();
+  const report = await doctor({ DATABASE_URL: emptyUrl('lattice_app') });
+  const missing = report.checks.filter(({ ok }) => !ok).filter(({ name }) => !careless.includes(name));
+  expect(missing.map(({ name }) => name)).toEqual(['Schema', 'Tenant wall', 'Partitions']);
+  for (const { detail, advice } of missing) {
+    expect(detail).toMatch(/migrated$/);
+    expect(advice).toContain('lattice migrate');
+  }
 });
 
 test('before the first start there is nothing to find', async () => {
@@ -97,42 +136,6 @@ test('before the first start there is nothing to find', async () => {
   expect(report.ok).toBe(true);
   expect(report.checks.at(-1)?.detail).toContain('npm start makes one');
 });
-
-const programs = '/usr/lib/postgresql/15/bin';
-/** Debian's package postgresql-15; .ci/run installs it, a developer's machine need not have it. */
-const is_here = existsSync(programs) || process.env.CI !== undefined;
-
-test.each(is_here ? [15] : [])(
-  'PostgreSQL %i, durable: made, migrated, served, all is well',
-  async (major) => {
-    const cluster = await startCluster({ durable: true, programs });
-    onTestFinished(() => cluster.stop());
-    const administrator = new pg.Client({ connectionString: cluster.url('postgres', 'postgres') });
-    await administrator.connect();
-    await administrator.query(readFileSync(join(root, 'sql/roles.sql'), 'utf8'));
-    await administrator.query('create database lattice owner lattice_owner');
-    await administrator.end();
-    const environment = {
-      DATABASE_URL: cluster.url('lattice_app', 'lattice'),
-      LATTICE_DATA_DIR: await aDataDirectory(),
-    };
-    expect(await lattice(['start'], environment)).toMatchObject({
-      status: 1,
-      stderr:
-        'lattice: the schema is not current (the database has never been migrated): run `lattice migrate` with DATABASE_OWNER_URL\n',
-    });
-    const owner = { DATABASE_OWNER_URL: cluster.url('lattice_owner', 'lattice') };
-    expect(await lattice(['migrate'], owner)).toMatchObject({ status: 0, stderr: '' });
-    const started = await startLattice(environment, ['start']);
-    const report = await doctor(environment);
-    expect(failures(report)).toEqual([]);
-    expect(report.checks.find(({ name }) => name === 'PostgreSQL')?.detail).toMatch(
-      new RegExp(`^${major}\\.`),
-    );
-    started.signal('SIGTERM');
-    expect(await started.ended).toMatchObject({ status: 0, stderr: '' });
-  },
-);
 
 async function asOwner(text: string) {
   const client = new pg.Client({ connectionString: databaseUrl('lattice_owner') });

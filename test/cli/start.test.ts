@@ -1,13 +1,14 @@
 // `start`, as an operator sees it: what it prints, what it leaves behind, what it refuses, and how it ends.
-
 import { readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
+import { sessionRefusal } from '../../src/cli/postgres.ts';
+import { schemaDifferences } from '../../src/migrate.ts';
 import { commandLines } from '../support/command_lines.ts';
-import { databaseUrl } from '../support/database.ts';
+import { anEmptyDatabase, databaseUrl } from '../support/database.ts';
 import {
   aDataDirectory,
   lattice,
@@ -155,7 +156,11 @@ test('a port that is taken is told before anything is started for it', async () 
 });
 
 test.each([
-  ['production without a database', { NODE_ENV: 'production' }, 'production needs DATABASE_URL'],
+  [
+    'production with nothing',
+    { NODE_ENV: 'production' },
+    'production needs DATABASE_URL: the embedded PostgreSQL is for trying and developing; production needs LATTICE_SIGNING_KEYS',
+  ],
   [
     'an address of another machine',
     { HOST: '203.0.113.1' },
@@ -182,6 +187,36 @@ test.each([
   expect(status).toBe(1);
   expect(stderr.split('\n')).toHaveLength(2);
   expect(stderr).toContain(`lattice: ${why}`);
+});
+
+test.each([
+  ['without keys', 'lattice_app', {}, 'production needs LATTICE_SIGNING_KEYS'],
+  [
+    'whose keys are not there',
+    'lattice_app',
+    { LATTICE_SIGNING_KEYS: '/nowhere.pem' },
+    'there are no signing keys at /nowhere.pem',
+  ],
+  ['that is a superuser', 'postgres', { NODE_ENV: 'test' }, 'postgres is a superuser'],
+] as const)('a process %s migrates nothing', async (_, role, environment, why) => {
+  const emptyUrl = await anEmptyDatabase();
+  const { status, stderr } = await line(['start'], {
+    NODE_ENV: 'production',
+    LATTICE_DATA_DIR: await aDataDirectory(),
+    DATABASE_URL: emptyUrl(role),
+    DATABASE_OWNER_URL: emptyUrl('lattice_owner'),
+    ...environment,
+  });
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(`lattice: ${why}`) });
+  expect(await schemaDifferences(emptyUrl('lattice_app'))).toEqual(['the database has never been migrated']);
+});
+
+test('a server older than 15 is refused, and says so', () => {
+  const session = { role: 'lattice_app', is_superuser: false, bypasses_rls: false, owns_tables: false };
+  expect(sessionRefusal({ ...session, version_num: 140_012, version: '14.12' })).toMatch(
+    /14\.12.*15 or newer/,
+  );
+  expect(sessionRefusal({ ...session, version_num: 150_000, version: '15.0' })).toBeNull();
 });
 
 test('with DATABASE_URL there is no demo tenant, and the process leaves that Postgres alone', async () => {

@@ -29,8 +29,24 @@ test('without a command all are listed, and each explains itself', async () => {
   }
 });
 
+test('a word that several commands begin with lists them, and no other', async () => {
+  const { stdout } = await lattice([]);
+  const listed = [...stdout.matchAll(/^ {2}(\w+ \w+) {2}/gm)].map(([, name = '']) => name);
+  const groups = [...new Set(listed.map((name) => name.split(' ')[0] ?? ''))];
+  expect(groups).toEqual(['tenant', 'key', 'consumers', 'jobs', 'projections']);
+  for (const group of groups) {
+    const help = await line([group, '--help']);
+    expect(help).toMatchObject({ status: 0, stderr: '' });
+    expect(help.stdout).toContain(`usage: lattice ${group} COMMAND [options]`);
+    expect([...help.stdout.matchAll(/^ {2}(\w+ \w+) {2}/gm)].map(([, name]) => name)).toEqual(
+      listed.filter((name) => name.startsWith(`${group} `)),
+    );
+  }
+});
+
 test.each([
   [['bogus'], 'there is no command bogus; there are start, migrate', 'usage: lattice COMMAND [options]'],
+  [['bogus', '--help'], 'there is no command bogus --help', 'usage: lattice COMMAND [options]'],
   [['tenant', 'destroy'], 'there is no command tenant destroy', 'usage: lattice COMMAND [options]'],
   [['start', '--bogus'], "Unknown option '--bogus'", 'usage: lattice start [options]'],
   [['load'], 'FILE is missing', 'usage: lattice load FILE [options]'],

@@ -11,6 +11,17 @@ export function parseInstant(text: string): bigint {
   return BigInt(Date.parse(`${seconds}Z`)) * 1000n + BigInt(fraction);
 }
 
+/** The same of what a client has sent, which may end in `+00:00`. */
+export function parseSent(text: string): bigint {
+  return parseInstant(text.replace(/\+00:00$/, 'Z'));
+}
+
+/** microseconds → RFC 3339 as clients send it: half of the instants in Python's way */
+export function sentText(instant: bigint): string {
+  const text = instantText(instant);
+  return instant % 2n === 0n ? text : text.replace('Z', '+00:00');
+}
+
 /** microseconds → RFC 3339 in UTC with six decimals */
 export function instantText(instant: bigint): string {
   const micros = ((instant % 1_000_000n) + 1_000_000n) % 1_000_000n;

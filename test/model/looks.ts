@@ -13,7 +13,7 @@ import {
 } from './balances.ts';
 import type { Filter, Look, View } from './commands.ts';
 import type { Account, Transaction } from './facts.ts';
-import { clockNow, instantText } from './instant.ts';
+import { clockNow, sentText } from './instant.ts';
 import { instantsBetween } from './ledger.ts';
 import type { Play } from './play.ts';
 import { momentOf } from './requests.ts';
@@ -101,7 +101,7 @@ async function lookAtStatement(play: Play, look: LookAt<'statement'>): Promise<v
   const account = accountAt(play, look.account);
   const from = look.from === null ? null : momentOf(look.from, { ledger, now: clockNow() });
   const query = new URLSearchParams({ order: look.newest_first ? 'desc' : 'asc', limit: String(look.limit) });
-  if (from !== null) query.set('effective_at[gte]', instantText(from));
+  if (from !== null) query.set('effective_at[gte]', sentText(from));
   const path = `/v1/accounts/${account.code}/entries?${query}`;
   play.count('statement');
   const read = await readPages(play, path, StatementAnswer);
@@ -169,7 +169,7 @@ async function lookAtList(play: Play, { filter, limit }: LookAt<'list'>): Promis
   if (filter.status !== null) query.set('status', filter.status);
   if (filter.reference !== null) query.set('reference', `r${filter.reference}`);
   if (filter.order !== null) query.set('metadata[order]', filter.order);
-  if (effective_from !== null) query.set('effective_at[gte]', instantText(effective_from));
+  if (effective_from !== null) query.set('effective_at[gte]', sentText(effective_from));
   if (filter.amount_up_to !== null) query.set('amount[lte]', filter.amount_up_to);
   const path = `/v1/transactions?${query}`;
   play.count('list');
@@ -273,9 +273,9 @@ function knownAt(play: Play, { known_at }: View, now: bigint): Viewpoint['known_
 
 function queryOf({ as_of, known_at }: Omit<Viewpoint, 'now'>): URLSearchParams {
   const query = new URLSearchParams();
-  if (as_of !== null) query.set('as_of', instantText(as_of));
+  if (as_of !== null) query.set('as_of', sentText(as_of));
   if (known_at !== null) {
-    query.set('known_at', 'position' in known_at ? String(known_at.position) : instantText(known_at.instant));
+    query.set('known_at', 'position' in known_at ? String(known_at.position) : sentText(known_at.instant));
   }
   return query;
 }

@@ -12,7 +12,7 @@ import {
   type Transaction,
   total,
 } from './facts.ts';
-import { parseInstant } from './instant.ts';
+import { parseSent } from './instant.ts';
 import { pooled, type ReferenceLedger } from './ledger.ts';
 import type { CaptureBody, Described, PostingBody, ReversalBody } from './shapes.ts';
 
@@ -22,7 +22,7 @@ const plain = { expires: null, captures: null, final: false, reverses: null };
 
 function described(body: Described) {
   return {
-    effective_at: typeof body.effective_at === 'string' ? parseInstant(body.effective_at) : null,
+    effective_at: typeof body.effective_at === 'string' ? parseSent(body.effective_at) : null,
     description: body.description ?? null,
     reference: body.reference ?? null,
     metadata: body.metadata ?? {},
@@ -174,13 +174,13 @@ function tooLarge(ledger: ReferenceLedger, posting: Posting): Refusal | null {
 }
 
 function expiryOf(body: PostingBody): Posting['expires'] {
-  if (typeof body.expires_at === 'string') return { at: parseInstant(body.expires_at) };
+  if (typeof body.expires_at === 'string') return { at: parseSent(body.expires_at) };
   if (body.expires_in_seconds !== undefined) return { in_us: BigInt(body.expires_in_seconds) * 1_000_000n };
   return null;
 }
 
 function expired(body: PostingBody, now: bigint): Refusal | null {
-  if (typeof body.expires_at !== 'string' || parseInstant(body.expires_at) > now) return null;
+  if (typeof body.expires_at !== 'string' || parseSent(body.expires_at) > now) return null;
   return refusal(422, 'expiry_in_past', '#/expires_at');
 }
 

@@ -2,7 +2,7 @@
 import type { Command } from './api.ts';
 import type { Intent, ItemIntent, Leg, Moment, Part, PostIntent, Target } from './commands.ts';
 import { type Entry, type Transaction, total } from './facts.ts';
-import { instantText } from './instant.ts';
+import { sentText } from './instant.ts';
 import type { ReferenceLedger } from './ledger.ts';
 
 /** The accounts of every history; by currency, so that most legs balance. Limits are tight, so that they are met. */
@@ -141,7 +141,7 @@ function bodyOnTransaction(item: Exclude<ItemIntent, PostIntent>, id: string, as
 
 function describedBody(item: { effective: Moment | null; reference: number | null }, asked: Asked) {
   return {
-    ...(item.effective === null ? {} : { effective_at: instantText(momentOf(item.effective, asked)) }),
+    ...(item.effective === null ? {} : { effective_at: sentText(momentOf(item.effective, asked)) }),
     ...(item.reference === null ? {} : { reference: `r${item.reference}` }),
   };
 }
@@ -223,9 +223,9 @@ function postBody(intent: PostIntent, asked: Asked): Record<string, unknown> {
 
 function expiryOf({ expiry }: PostIntent, now: bigint): Record<string, unknown> {
   if (expiry === null) return {};
-  if (expiry === 'both') return { expires_in_seconds: 60, expires_at: instantText(now + 60_000_000n) };
+  if (expiry === 'both') return { expires_in_seconds: 60, expires_at: sentText(now + 60_000_000n) };
   if ('in_seconds' in expiry) return { expires_in_seconds: expiry.in_seconds };
-  return { expires_at: instantText(now + BigInt(expiry.at_offset_us)) };
+  return { expires_at: sentText(now + BigInt(expiry.at_offset_us)) };
 }
 
 /** As sent, and so possibly wrong. */

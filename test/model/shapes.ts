@@ -4,7 +4,8 @@ import { type Refusal, refusal } from './facts.ts';
 
 const Amount = z.string().regex(/^[1-9][0-9]{0,37}$/);
 const SignedAmount = z.string().regex(/^(0|-?[1-9][0-9]{0,37})$/);
-const Instant = z.iso.datetime();
+/** UTC, as Z or as +00:00. */
+const Instant = z.iso.datetime({ offset: true }).regex(/(Z|\+00:00)$/);
 const Metadata = z.record(z.string(), z.string());
 
 const EntryShape = z.strictObject({

@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { type Browser, chromium } from 'playwright-core';
 import { atEnd } from './database.ts';
+import { chromium as installed } from './debian.ts';
 
-const executable = '/usr/bin/chromium';
+const executable = installed.program;
 
-/** No test that needs it is left out: without a browser they fail, and this is the line that says why. */
+/** Where CI is set and there is no browser, the tests that need it fail, and this is the line that says why. */
 export async function startBrowser(): Promise<Browser> {
   if (!existsSync(executable)) {
     throw new Error(`there is no browser at ${executable}: apt-get install --no-install-recommends chromium`);

@@ -3,7 +3,10 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { z } from 'zod';
 
 const MediaSchema = z.record(z.string(), z.looseObject({ schema: z.unknown() }));
-const ResponseSchema = z.looseObject({ content: MediaSchema.optional() });
+const ResponseSchema = z.looseObject({
+  headers: z.record(z.string(), z.unknown()).default({}),
+  content: MediaSchema.optional(),
+});
 const OperationSchema = z.looseObject({
   operationId: z.string(),
   summary: z.string().min(1),
@@ -79,6 +82,13 @@ export class Contract {
     const response = operation.responses[given.status];
     if (response === undefined) {
       throw new Error(`${name}: ${operation.operationId} documents no such status\n${given.text}`);
+    }
+    const is_tagged = Object.hasOwn(response.headers, 'ETag');
+    // A stored answer is repeated without it; a refusal may tell it.
+    if (given.status < 300 && !given.headers.has('idempotent-replayed')) {
+      if (is_tagged !== given.headers.has('etag')) {
+        throw new Error(`${name}: ${operation.operationId} documents ${is_tagged ? 'an' : 'no'} ETag`);
+      }
     }
     if (response.content === undefined) {
       if (given.text !== '') throw new Error(`${name}: the document promises no body\n${given.text}`);

@@ -2,7 +2,7 @@
 // Importing this module makes the clone; a file that does not need a database does not import it.
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, inject } from 'vitest';
+import { afterAll, inject, onTestFinished } from 'vitest';
 import { z } from 'zod';
 import { Database } from '../../src/db.ts';
 import { createLogger } from '../../src/log.ts';
@@ -68,6 +68,16 @@ export async function asRole<Row extends z.ZodType>(
   } finally {
     await client.end();
   }
+}
+
+/** A database that has never been migrated, for one test; answers its connection strings. */
+export async function anEmptyDatabase(): Promise<(role: Role) => string> {
+  const empty = `empty_${randomBytes(6).toString('hex')}`;
+  await asSuperuser(z.unknown(), `create database ${empty} owner lattice_owner`);
+  onTestFinished(async () => {
+    await asSuperuser(z.unknown(), `drop database ${empty}`);
+  });
+  return (role) => clusterUrl(directory, role, empty);
 }
 
 const endings: (() => Promise<unknown>)[] = [];

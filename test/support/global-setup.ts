@@ -1,6 +1,7 @@
 // Once per run: a cluster, and in it a migrated template database that every test file clones.
 import type { TestProject } from 'vitest/node';
 import { startCluster } from './cluster.ts';
+import { leftOut, missingPackages } from './debian.ts';
 import { createTemplate } from './template.ts';
 
 declare module 'vitest' {
@@ -16,5 +17,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const cluster = await startCluster({ durable: false });
   await createTemplate(cluster);
   project.provide('cluster_directory', cluster.directory);
-  return cluster.stop;
+  return async () => {
+    await cluster.stop();
+    for (const line of leftOut(missingPackages())) console.warn(line);
+  };
 }

@@ -98,6 +98,7 @@ export async function rotateKey(
   rotation: { overlap_seconds: number; expires_at: string | null },
 ): Promise<{ key: Key; api_key: string; previous: Key }> {
   const { key: old, is_last } = await lockKey(tx, id);
+  checkNotRevoked(old);
   if (old.status === 'expired') throw new Problem('key_expired', `The key expired at ${old.expires_at}`);
   if (is_last && rotation.expires_at !== null) throw lastOwnerKey(old.role);
   const { key, api_key } = await createKey(tx, {
@@ -115,6 +116,7 @@ export async function rotateKey(
 /** From its commit on the key opens nothing. Locks: as `lockKey`. Errors: `not_found`, `key_revoked`, `last_owner_key`. */
 export async function revokeKey(tx: Tx, id: string): Promise<Key> {
   const { key, is_last } = await lockKey(tx, id);
+  checkNotRevoked(key);
   if (is_last) throw lastOwnerKey(key.role);
   await tx.run(sql.key_revoke, { tenant_id: tx.actor.tenant_id, id });
   const revoked = renderKey(await findKey(tx, id));
@@ -131,17 +133,20 @@ export function keyId(id: string): string {
  * The key, and whether nobody could make keys any more without it: no other of the role that makes them is left that never expires.
  * Locks: first the lasting keys of that role, in the order of their ids, then the key; so of two that end the last two keys at once
  * the second sees what the first did, and neither waits for the other in a circle.
- * Errors: `not_found`, `key_revoked`.
+ * Errors: `not_found`.
  */
-async function lockKey(tx: Tx, id: string): Promise<{ key: Row; is_last: boolean }> {
+export async function lockKey(tx: Tx, id: string): Promise<{ key: Row; is_last: boolean }> {
   const { tenant_id } = tx.actor;
   const { role } = await findKey(tx, id);
   const is_keeper = role === 'owner' || role === 'platform';
   const lasting = is_keeper ? await tx.many(sql.key_lock_lasting, { tenant_id, role }, IdSchema) : [];
   await tx.run(sql.key_lock, { tenant_id, id });
   const key = await findKey(tx, id);
-  if (key.status === 'revoked') throw new Problem('key_revoked', `The key was revoked at ${key.revoked_at}`);
   return { key, is_last: is_keeper && lasting.every((other) => other.id === id) };
+}
+
+function checkNotRevoked({ status, revoked_at }: Row): void {
+  if (status === 'revoked') throw new Problem('key_revoked', `The key was revoked at ${revoked_at}`);
 }
 
 function lastOwnerKey(role: RoleName): Problem {

@@ -2,16 +2,18 @@
 import { z } from 'zod';
 import type { Database } from '../../db.ts';
 import { Problem } from '../../errors.ts';
+import { checkIfMatch, etagHeader, taggedReply } from '../../etag.ts';
 import { idSchema } from '../../id.ts';
 import { InstantSchema } from '../../instant.ts';
 import { PageQuerySchema, pageReply, pageRequest, pageSchema } from '../../page.ts';
 import { type Principal, type Reply, type Route, readRoute, writeRoute } from '../../route.ts';
 import { findTenant, NameSchema, renderTenant, TenantSchema } from '../tenants/index.ts';
 import { forgetKey } from './authentication.ts';
-import { createKey, findKey, keyId, listKeys, renderKey, revokeKey, rotateKey } from './keys.ts';
+import { createKey, findKey, keyId, listKeys, lockKey, renderKey, revokeKey, rotateKey } from './keys.ts';
 import { coversRole, findRole } from './roles.ts';
 import {
   CreatedKeySchema,
+  type Key,
   KeySchema,
   type RoleName,
   RoleNameSchema,
@@ -51,8 +53,9 @@ function checkGrant(principal: Principal, role: RoleName): void {
 }
 
 /** An answer that holds a secret. */
-function secretReply<Body extends { api_key: string | null }>(body: Body): Reply {
-  return { status: 201, body, redacted: { ...body, api_key: null } };
+function secretReply(key: Key, shown: { api_key: string; previous?: Key }): Reply {
+  const body = { ...key, ...shown };
+  return { status: 201, body, redacted: { ...body, api_key: null }, headers: etagHeader(key) };
 }
 
 export function accessRoutes(database: Database): Route[] {
@@ -69,11 +72,12 @@ export function accessRoutes(database: Database): Route[] {
       body: NewKeySchema,
       example: { name: 'Checkout service', role: 'integrator_write' },
       responses: { 201: CreatedKeySchema },
+      tagged: true,
       problems: [],
       async handler(tx, input) {
         checkGrant(input.principal, input.body.role);
         const { key, api_key } = await createKey(tx, input.body);
-        return secretReply({ ...key, api_key });
+        return secretReply(key, { api_key });
       },
     }),
     readRoute({
@@ -98,14 +102,15 @@ export function accessRoutes(database: Database): Route[] {
       path: '/v1/keys/{key}',
       operation_id: 'getKey',
       summary: 'Read an API key',
-      description: 'Without its secret.',
+      description: 'Without its secret. The ETag is for `If-Match` when it is rotated or revoked.',
       tag,
       permission: { action: 'read', subject: 'key' },
       params: KeyPathSchema,
       responses: { 200: KeySchema },
+      tagged: true,
       problems: ['not_found'],
       async handler(tx, input) {
-        return { status: 200, body: renderKey(await findKey(tx, keyId(input.params.key))) };
+        return taggedReply(200, renderKey(await findKey(tx, keyId(input.params.key))));
       },
     }),
     writeRoute({
@@ -114,20 +119,24 @@ export function accessRoutes(database: Database): Route[] {
       operation_id: 'rotateKey',
       summary: 'Rotate an API key',
       description:
-        'Makes a new key of the same name and role, whose `api_key` is shown once. The old one goes on working for `overlap_seconds`.',
+        'Makes a new key of the same name and role, whose `api_key` is shown once. The old one goes on working for `overlap_seconds`. ' +
+        '`If-Match` is about the old one, the ETag of the answer that of the new one.',
       tag,
       permission: { action: 'update', subject: 'key' },
       params: KeyPathSchema,
       body: RotationSchema,
       example: { overlap_seconds: day_seconds },
       responses: { 201: RotatedKeySchema },
-      problems: ['not_found', 'key_revoked', 'key_expired', 'last_owner_key'],
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'key_revoked', 'key_expired', 'last_owner_key'],
       async handler(tx, input) {
         const id = keyId(input.params.key);
-        checkGrant(input.principal, (await findKey(tx, id)).role);
+        const { key: current } = await lockKey(tx, id);
+        checkGrant(input.principal, current.role);
+        checkIfMatch(input, renderKey(current));
         const { key, api_key, previous } = await rotateKey(tx, id, input.body);
         forgetKey(database, id);
-        return secretReply({ ...key, api_key, previous });
+        return secretReply(key, { api_key, previous });
       },
     }),
     writeRoute({
@@ -140,12 +149,14 @@ export function accessRoutes(database: Database): Route[] {
       permission: { action: 'update', subject: 'key' },
       params: KeyPathSchema,
       responses: { 201: KeySchema },
-      problems: ['not_found', 'key_revoked', 'last_owner_key'],
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'key_revoked', 'last_owner_key'],
       async handler(tx, input) {
         const id = keyId(input.params.key);
+        checkIfMatch(input, renderKey((await lockKey(tx, id)).key));
         const revoked = await revokeKey(tx, id);
         forgetKey(database, id);
-        return { status: 201, body: revoked };
+        return taggedReply(201, revoked);
       },
     }),
     readRoute({

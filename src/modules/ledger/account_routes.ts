@@ -57,6 +57,7 @@ export const account_routes: Route[] = [
     body: AccountRequestSchema,
     example,
     responses: { 201: AccountSchema },
+    tagged: true,
     problems: ['currency_unknown', 'account_code_taken'],
     handler: async (tx, input) => taggedReply(201, await createAccount(tx, input.body)),
   }),
@@ -87,6 +88,7 @@ export const account_routes: Route[] = [
     permission: { action: 'read', subject: 'account' },
     params: AccountParamsSchema,
     responses: { 200: AccountSchema },
+    tagged: true,
     problems: ['not_found'],
     handler: async (tx, input) =>
       taggedReply(200, renderAccount(await findAccount(tx, input.params.account))),
@@ -104,6 +106,7 @@ export const account_routes: Route[] = [
     body: AccountPatchSchema,
     example: { name: 'Alice B.', limits: { available_min: null } },
     responses: { 200: AccountSchema },
+    tagged: true,
     problems: ['not_found', 'precondition_failed'],
     handler: async (tx, input) => {
       const account = await lockAccount(tx, input.params.account);
@@ -122,6 +125,7 @@ export const account_routes: Route[] = [
     permission: { action: 'update', subject: 'account' },
     params: AccountParamsSchema,
     responses: { 200: AccountSchema },
+    tagged: true,
     problems: ['not_found', 'precondition_failed', 'account_not_open'],
     handler: async (tx, input) => {
       const account = await lockAccount(tx, input.params.account);
@@ -139,6 +143,7 @@ export const account_routes: Route[] = [
     permission: { action: 'update', subject: 'account' },
     params: AccountParamsSchema,
     responses: { 200: AccountSchema },
+    tagged: true,
     problems: ['not_found', 'precondition_failed', 'account_not_closed'],
     handler: async (tx, input) => {
       const account = await lockAccount(tx, input.params.account);

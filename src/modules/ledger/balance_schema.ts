@@ -39,7 +39,7 @@ export const KnownAtSchema = z
     if (instant !== null) return instant;
     context.addIssue({
       code: 'custom',
-      message: 'known_at is an instant in UTC (RFC 3339) or a position of the log',
+      message: 'known_at is an instant in UTC (RFC 3339, with Z or %2B00:00) or a position of the log',
     });
     return z.NEVER;
   })

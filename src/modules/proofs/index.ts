@@ -4,7 +4,9 @@ export { type Proof, ProofSchema, proveTenant } from './proof.ts';
 export { BlockSchema } from './schema.ts';
 export {
   makeSigningKeys,
+  maybeSigningKeys,
   parsePublicKey,
   readSigningKeys,
+  signingKeysRefusal,
 } from './signing_keys.ts';
 export type { ChainProof } from './verification.ts';

@@ -36,16 +36,40 @@ const pem_block = /-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----/g;
 
 /** Reads the bundle that the configuration names; outside production it is made when there is none. */
 export function readSigningKeys(config: Config): SigningKeys {
+  const given = maybeSigningKeys(config);
+  if (given !== null) return given;
+  makeSigningKeys(bundlePath(config));
+  return readBundle(bundlePath(config));
+}
+
+/** Why a process cannot sign with what it is given; null when it can. Makes nothing. */
+export function signingKeysRefusal(config: Config): string | null {
+  try {
+    maybeSigningKeys(config);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Null where there is none yet and one will be made. Throws when what there is will not do. */
+export function maybeSigningKeys(config: Config): SigningKeys | null {
   if (config.NODE_ENV === 'production' && config.LATTICE_SIGNING_KEYS === undefined) {
     throw new Error(
       'production needs LATTICE_SIGNING_KEYS: the file of the keys that sign blocks (docs/runbooks/proofs.md)',
     );
   }
-  const path = config.LATTICE_SIGNING_KEYS ?? join(config.LATTICE_DATA_DIR, 'signing_keys.pem');
-  if (!existsSync(path)) {
-    if (config.NODE_ENV === 'production') throw new Error(`there are no signing keys at ${path}`);
-    makeSigningKeys(path);
-  }
+  const path = bundlePath(config);
+  if (existsSync(path)) return readBundle(path);
+  if (config.NODE_ENV === 'production') throw new Error(`there are no signing keys at ${path}`);
+  return null;
+}
+
+function bundlePath(config: Config): string {
+  return config.LATTICE_SIGNING_KEYS ?? join(config.LATTICE_DATA_DIR, 'signing_keys.pem');
+}
+
+function readBundle(path: string): SigningKeys {
   try {
     return parseSigningKeys(readFileSync(path, 'utf8'));
   } catch (error) {

@@ -46,11 +46,12 @@ export const routes: Route[] = [
     path: '/v1/tenants/{tenant}',
     operation_id: 'getTenant',
     summary: 'Read a tenant',
-    description: 'With a strong `ETag`. For platform keys.',
+    description: 'The ETag is for `If-Match` when it is changed. For platform keys.',
     tag: 'Tenants',
     permission: { action: 'read', subject: 'tenant' },
     params: TenantPathSchema,
     responses: { 200: TenantSchema },
+    tagged: true,
     problems: ['not_found'],
     async handler(tx, input) {
       return taggedReply(200, renderTenant(await findOtherTenant(tx, tenantOf(input.params))));
@@ -61,14 +62,14 @@ export const routes: Route[] = [
     path: '/v1/tenants/{tenant}',
     operation_id: 'renameTenant',
     summary: 'Rename a tenant',
-    description:
-      'Its slug, mode, template and currency stay what they are. Honours `If-Match`. For platform keys.',
+    description: 'Its slug, mode, template and currency stay what they are. For platform keys.',
     tag: 'Tenants',
     permission: { action: 'update', subject: 'tenant' },
     params: TenantPathSchema,
     body: z.strictObject({ name: NameSchema }),
     example: { name: 'Acme Payments' },
     responses: { 200: TenantSchema },
+    tagged: true,
     problems: ['not_found', 'precondition_failed'],
     async handler(tx, input) {
       const id = tenantOf(input.params);
@@ -87,9 +88,12 @@ export const routes: Route[] = [
     permission: { action: 'update', subject: 'tenant' },
     params: TenantPathSchema,
     responses: { 201: TenantSchema },
-    problems: ['not_found', 'tenant_not_active'],
+    tagged: true,
+    problems: ['not_found', 'precondition_failed', 'tenant_not_active'],
     async handler(tx, input) {
-      return { status: 201, body: renderTenant(await suspendTenant(tx, tenantOf(input.params))) };
+      const id = tenantOf(input.params);
+      checkIfMatch(input, renderTenant(await lockTenant(tx, id)));
+      return taggedReply(201, renderTenant(await suspendTenant(tx, id)));
     },
   }),
   writeRoute({
@@ -102,9 +106,12 @@ export const routes: Route[] = [
     permission: { action: 'update', subject: 'tenant' },
     params: TenantPathSchema,
     responses: { 201: TenantSchema },
-    problems: ['not_found', 'tenant_not_suspended'],
+    tagged: true,
+    problems: ['not_found', 'precondition_failed', 'tenant_not_suspended'],
     async handler(tx, input) {
-      return { status: 201, body: renderTenant(await reactivateTenant(tx, tenantOf(input.params))) };
+      const id = tenantOf(input.params);
+      checkIfMatch(input, renderTenant(await lockTenant(tx, id)));
+      return taggedReply(201, renderTenant(await reactivateTenant(tx, id)));
     },
   }),
   readRoute({
@@ -116,6 +123,7 @@ export const routes: Route[] = [
     tag: 'Tenants',
     permission: { action: 'read', subject: 'own_tenant' },
     responses: { 200: TenantSchema },
+    tagged: true,
     problems: [],
     async handler(tx) {
       return taggedReply(200, renderTenant(await findTenant(tx, tx.actor.tenant_id)));

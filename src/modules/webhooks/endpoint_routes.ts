@@ -1,7 +1,7 @@
 // Routes of webhook endpoints.
 import { z } from 'zod';
 import { Problem } from '../../errors.ts';
-import { checkIfMatch, taggedReply } from '../../etag.ts';
+import { checkIfMatch, etagHeader, taggedReply } from '../../etag.ts';
 import type { EventKind } from '../../event.ts';
 import { decodeId, idSchema, newUuid } from '../../id.ts';
 import { PageQuerySchema, pageReply, pageRequest, pageSchema } from '../../page.ts';
@@ -19,6 +19,7 @@ import {
   updateEndpoint,
 } from './endpoints.ts';
 import {
+  type Algorithm,
   AlgorithmSchema,
   CreatedWebhookEndpointSchema,
   DescriptionSchema,
@@ -66,13 +67,21 @@ const RotationSchema = z.strictObject({
     .meta({
       description: 'How long the old secret goes on signing beside the new one; the default is a day',
     }),
-  algorithm: AlgorithmSchema.default('hmac'),
+  algorithm: AlgorithmSchema.optional().meta({
+    description: 'That of the present secret, unless it is given',
+  }),
 });
+
+/** What signs for it at present. */
+function algorithmOf({ signing: [newest] }: WebhookEndpoint): Algorithm {
+  if (newest === undefined) throw new Error('nothing signs for the endpoint');
+  return newest.algorithm;
+}
 
 /** An answer that holds a secret. */
 function secretReply({ endpoint, secret }: { endpoint: WebhookEndpoint; secret: string | null }): Reply {
   const body = { ...endpoint, secret };
-  return { status: 201, body, redacted: { ...body, secret: null } };
+  return { status: 201, body, redacted: { ...body, secret: null }, headers: etagHeader(endpoint) };
 }
 
 export interface EndpointRoutesOptions {
@@ -120,6 +129,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       body: NewEndpointSchema,
       example: { url: 'https://example.com/hooks/lattice', types: ['ledger.transaction_posted'] },
       responses: { 201: CreatedWebhookEndpointSchema },
+      tagged: true,
       problems: ['webhooks_not_configured', 'webhook_endpoints_exhausted'],
       async handler(tx, { body }) {
         check(body);
@@ -161,6 +171,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       permission: { action: 'read', subject: 'webhook' },
       params: EndpointPathSchema,
       responses: { 200: WebhookEndpointSchema },
+      tagged: true,
       problems: ['not_found'],
       handler: async (tx, { params }) => taggedReply(200, await findEndpoint(tx, endpointId(params))),
     }),
@@ -177,6 +188,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       body: PatchSchema,
       example: { description: 'Till', types: ['ledger.transaction_posted'] },
       responses: { 200: WebhookEndpointSchema },
+      tagged: true,
       problems: ['not_found', 'precondition_failed'],
       async handler(tx, input) {
         const id = endpointId(input.params);
@@ -196,18 +208,22 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       operation_id: 'rotateWebhookSecret',
       summary: 'Rotate the secret of a webhook endpoint',
       description:
-        'The new `secret` is shown once, in this answer. Until the overlap ends each call has a signature of each of them.',
+        'The new `secret` is shown once, in this answer. Until the overlap ends each call has a signature of each of them. A new key of ' +
+        'ed25519 is in `signing`, the newest first.',
       tag,
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
       body: RotationSchema,
       example: { overlap_seconds: day_seconds },
       responses: { 201: CreatedWebhookEndpointSchema },
-      problems: ['not_found', 'webhooks_not_configured'],
-      async handler(tx, { params, body }) {
-        const id = endpointId(params);
-        await lockEndpoint(tx, id);
-        return secretReply(await rotateSecret(tx, vault, id, body));
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'webhooks_not_configured'],
+      async handler(tx, input) {
+        const id = endpointId(input.params);
+        const current = await lockEndpoint(tx, id);
+        checkIfMatch(input, current);
+        const { overlap_seconds, algorithm = algorithmOf(current) } = input.body;
+        return secretReply(await rotateSecret(tx, vault, id, { overlap_seconds, algorithm }));
       },
     }),
     writeRoute({
@@ -221,9 +237,13 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
       responses: { 201: WebhookEndpointSchema },
-      problems: ['not_found', 'webhook_not_enabled'],
-      handler: async (tx, { params }) =>
-        taggedReply(201, await disableEndpoint(tx, endpointId(params), 'asked')),
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'webhook_not_enabled'],
+      async handler(tx, input) {
+        const id = endpointId(input.params);
+        checkIfMatch(input, await lockEndpoint(tx, id));
+        return taggedReply(201, await disableEndpoint(tx, id, 'asked'));
+      },
     }),
     writeRoute({
       method: 'post',
@@ -236,10 +256,13 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
       responses: { 201: WebhookEndpointSchema },
-      problems: ['not_found', 'webhook_not_disabled', 'webhook_endpoints_exhausted'],
-      async handler(tx, { params }) {
+      tagged: true,
+      problems: ['not_found', 'precondition_failed', 'webhook_not_disabled', 'webhook_endpoints_exhausted'],
+      async handler(tx, input) {
+        const id = endpointId(input.params);
+        checkIfMatch(input, await lockEndpoint(tx, id));
         onEnabled(tx.actor.tenant_id);
-        return taggedReply(201, await enableEndpoint(tx, endpointId(params)));
+        return taggedReply(201, await enableEndpoint(tx, id));
       },
     }),
   ];

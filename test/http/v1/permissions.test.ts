@@ -29,6 +29,7 @@ const allowed: Record<string, RoleName[]> = {
   'POST /v1/consumer_resumptions': ['owner', 'operator', ...platform],
 
   'GET /v1/schedules': [...staff, ...platform],
+  'GET /v1/schedules/{job}': [...staff, ...platform],
   'PUT /v1/schedules': ['owner', 'operator', ...platform],
   'GET /v1/dead_letters': [...staff, ...platform],
   'GET /v1/dead_letters/{dead_letter}': [...staff, ...platform],

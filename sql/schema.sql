@@ -1057,8 +1057,13 @@ create function projection.list_newest_entries(p_tenant_id uuid, p_position bigi
 grant execute on function projection.list_newest_entries to lattice_app;
 grant execute on function projection.list_newest_entries to lattice_read;
 
+create function projection.list_newest_rebuilds(p_tenant_ids uuid[], p_projections text[], p_order_id uuid)
+  returns TABLE(tenant_id uuid, projection text, state text, positions_done bigint, positions_to_do bigint, difference_count bigint)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.list_newest_rebuilds to lattice_app;
+
 create function projection.list_running_rebuilds(p_tenant_ids uuid[])
-  returns TABLE(tenant_id uuid, projection text, number integer, version integer)
+  returns TABLE(tenant_id uuid, projection text, number integer, version integer, started_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function projection.list_running_rebuilds to lattice_app;
 

@@ -148,6 +148,17 @@ from projection.apply_${name}($tenant_id, $consumer, $limit);
 select what, expected, found
 from projection.differing_${name}($tenant_id)
 limit 1000;
+
+-- name: ${name}_state
+select coalesce(json_agg(latest), '[]')::text as data
+from (
+  select occurred_on, type, event_count
+  from projection.${name}_v
+  where tenant_id = $tenant_id and version = $version
+    and occurred_on between (now() at time zone 'UTC')::date - 1 and (now() at time zone 'UTC')::date
+  order by occurred_on desc, type
+  limit 200
+) latest;
 `,
 );
 
@@ -157,7 +168,7 @@ write(
 import { queries } from '../../db.ts';
 import type { Projection } from './projection.ts';
 
-const sql = queries(import.meta.url, '${name}_apply', '${name}_recount');
+const sql = queries(import.meta.url, '${name}_apply', '${name}_recount', '${name}_state');
 
 export const ${name}: Projection = {
   name: '${name}',
@@ -166,6 +177,7 @@ export const ${name}: Projection = {
   within_ms: 930,
   apply: sql.${name}_apply,
   recount: sql.${name}_recount,
+  state: sql.${name}_state,
 };
 `,
 );
@@ -193,6 +205,14 @@ test('events are counted by their type', async () => {
     [tenant.id],
   );
   expect(counted).toEqual([{ type: 'ledger.account_created', event_count: '2' }]);
+  const [state] = await database.read(tenant.actor, (tx) =>
+    tx.many(${name}.state, { tenant_id: tenant.id, version: 1 }, z.object({ data: z.string() })),
+  );
+  expect(JSON.parse(state?.data ?? '')).toContainEqual({
+    occurred_on: expect.any(String),
+    type: 'ledger.account_created',
+    event_count: 2,
+  });
 });
 
 test('a count of events that somebody has changed is named by the proof', async () => {

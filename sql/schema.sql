@@ -404,6 +404,12 @@ create function ledger.find_current_balances(p_tenant_id uuid, p_from_code text,
 grant execute on function ledger.find_current_balances to lattice_app;
 grant execute on function ledger.find_current_balances to lattice_read;
 
+create function ledger.find_known_position(p_tenant_id uuid, p_known_position bigint, p_known_at timestamp with time zone, OUT head_position bigint, OUT head_at timestamp with time zone, OUT "position" bigint, OUT known_at timestamp with time zone)
+  returns record
+  language plpgsql stable set search_path=pg_catalog;
+grant execute on function ledger.find_known_position to lattice_app;
+grant execute on function ledger.find_known_position to lattice_read;
+
 create function ledger.find_transactions(p_tenant_id uuid, p_ids uuid[], p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone)
   returns TABLE(id uuid, "position" bigint, type text, data json, effective_at timestamp with time zone, recorded_at timestamp with time zone, links json, lines json, observed_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
@@ -433,7 +439,7 @@ create function ledger.list_due_holds(p_tenant_id uuid, p_after_expires_at times
 grant execute on function ledger.list_due_holds to lattice_app;
 
 create function ledger.list_entries(p_tenant_id uuid, p_account_id uuid, p_code text, p_after_position bigint, p_after_ordinal integer, p_descending boolean, p_effective_from timestamp with time zone, p_effective_to timestamp with time zone, p_recorded_from timestamp with time zone, p_recorded_to timestamp with time zone, p_limit integer)
-  returns TABLE(account_type text, currency text, scale smallint, "position" bigint, ordinal integer, transaction_id uuid, direction ledger.direction, amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamp with time zone, recorded_at timestamp with time zone, data json)
+  returns TABLE(account_type text, currency text, scale smallint, "position" bigint, ordinal integer, transaction_id uuid, direction ledger.direction, amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamp with time zone, recorded_at timestamp with time zone, data json, head_position bigint)
   language plpgsql stable set search_path=pg_catalog;
 grant execute on function ledger.list_entries to lattice_app;
 grant execute on function ledger.list_entries to lattice_read;
@@ -481,8 +487,8 @@ create function ledger.prove(p_tenant_id uuid, OUT "position" bigint, OUT balanc
 grant execute on function ledger.prove to lattice_app;
 grant execute on function ledger.prove to lattice_read;
 
-create function ledger.roll_up_balances(p_tenant_id uuid, p_code_prefix text, p_group_by text, p_after_name text, p_after_currency text, p_limit integer)
-  returns TABLE(head_position bigint, name text, currency text, scale smallint, account_count bigint, is_debit boolean, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
+create function ledger.roll_up_balances(p_tenant_id uuid, p_code_prefix text, p_group_by text, p_after_name text, p_after_currency text, p_limit integer, p_known_position bigint DEFAULT NULL::bigint, p_known_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_as_of timestamp with time zone DEFAULT NULL::timestamp with time zone)
+  returns TABLE(head_position bigint, "position" bigint, name text, currency text, scale smallint, account_count bigint, is_debit boolean, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
   language plpgsql stable set plan_cache_mode=force_custom_plan set search_path=pg_catalog;
 grant execute on function ledger.roll_up_balances to lattice_app;
 grant execute on function ledger.roll_up_balances to lattice_read;
@@ -1033,8 +1039,31 @@ create function projection.list_balances_daily(p_tenant_id uuid, p_version integ
 grant execute on function projection.list_balances_daily to lattice_app;
 grant execute on function projection.list_balances_daily to lattice_read;
 
+create function projection.list_moved_balances(p_tenant_id uuid, p_version integer)
+  returns TABLE(account_code text, type text, currency text, scale smallint, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
+  language plpgsql stable set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.list_moved_balances to lattice_app;
+grant execute on function projection.list_moved_balances to lattice_read;
+
+create function projection.list_moved_days(p_tenant_id uuid, p_version integer)
+  returns TABLE(account_code text, effective_on date, recorded_on date, currency text, scale smallint, posted_debits numeric, posted_credits numeric, pending_debits numeric, pending_credits numeric)
+  language plpgsql stable set TimeZone=UTC set enable_seqscan=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.list_moved_days to lattice_app;
+grant execute on function projection.list_moved_days to lattice_read;
+
+create function projection.list_newest_entries(p_tenant_id uuid, p_position bigint, p_recorded_at timestamp with time zone)
+  returns TABLE("position" bigint, account_id uuid, effective_at timestamp with time zone, recorded_at timestamp with time zone)
+  language plpgsql stable set enable_bitmapscan=off set enable_seqscan=off set enable_sort=off set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function projection.list_newest_entries to lattice_app;
+grant execute on function projection.list_newest_entries to lattice_read;
+
+create function projection.list_newest_rebuilds(p_tenant_ids uuid[], p_projections text[], p_order_id uuid)
+  returns TABLE(tenant_id uuid, projection text, state text, positions_done bigint, positions_to_do bigint, difference_count bigint)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function projection.list_newest_rebuilds to lattice_app;
+
 create function projection.list_running_rebuilds(p_tenant_ids uuid[])
-  returns TABLE(tenant_id uuid, projection text, number integer, version integer)
+  returns TABLE(tenant_id uuid, projection text, number integer, version integer, started_at timestamp with time zone)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function projection.list_running_rebuilds to lattice_app;
 

@@ -17,10 +17,24 @@ export function wantsCsv(format: 'json' | 'csv' | undefined, headers: IncomingHt
   return headers.accept?.split(',').some((type) => /^\s*text\/csv\s*(;|$)/i.test(type)) === true;
 }
 
-/** A head and a line for each row; null is empty. */
-export function csvText(columns: string[], rows: Record<string, unknown>[]): string {
-  const lines = rows.map((row) => columns.map((column) => cell(row[column])).join(','));
-  return [columns.join(','), ...lines, ''].join('\r\n');
+/** A head and a line for each item; null is empty. What an object within an item holds has columns of its own: `posted_debits`. */
+export function csvText(item: z.ZodObject, items: Record<string, unknown>[]): string {
+  const lines = items.map((each) => cellsOf(item, each).join(','));
+  return [columnsOf(item).join(','), ...lines, ''].join('\r\n');
+}
+
+function columnsOf(item: z.ZodObject): string[] {
+  return Object.entries(item.shape).flatMap(([name, field]) =>
+    field instanceof z.ZodObject ? columnsOf(field).map((inner) => `${name}_${inner}`) : [name],
+  );
+}
+
+const InnerSchema = z.record(z.string(), z.unknown());
+
+function cellsOf(item: z.ZodObject, values: Record<string, unknown>): string[] {
+  return Object.entries(item.shape).flatMap(([name, field]) =>
+    field instanceof z.ZodObject ? cellsOf(field, InnerSchema.parse(values[name])) : [cell(values[name])],
+  );
 }
 
 function cell(value: unknown): string {

@@ -6,6 +6,19 @@ import { listProjections, projectionLine } from './projections_list.ts';
 import { listTenants } from './tenants.ts';
 
 const poll_ms = 250;
+/** what it costs to ask grows with the tenants */
+const poll_all_ms = 1_000;
+const AllCanceledSchema = z.looseObject({ projections: z.array(z.string()), running_count: z.number() });
+const ProgressSchema = z.object({
+  data: z.array(
+    z.looseObject({
+      projection: z.string(),
+      running: z.number(),
+      positions_done: z.number(),
+      positions_to_do: z.number(),
+    }),
+  ),
+});
 const OrderSchema = z.looseObject({ id: z.string(), projections: z.array(z.string()) });
 
 export const projectionsRebuildCommand = command({
@@ -22,7 +35,10 @@ export const projectionsRebuildCommand = command({
       .boolean()
       .default(false)
       .describe('a difference keeps the new version from being read'),
-    cancel: z.boolean().default(false).describe('give up the rebuild of this projection that is running'),
+    cancel: z
+      .boolean()
+      .default(false)
+      .describe('give up what is running: of a projection of --tenant, or of one or all of them with --all'),
     detach: z.boolean().default(false).describe('do not wait for the end'),
     ...api_options,
   }),
@@ -31,8 +47,19 @@ export const projectionsRebuildCommand = command({
     if ((tenant === undefined) === !all) throw new UsageError('of whom? give --tenant or --all');
     const api = openPlatformApi(input, config);
     if (cancel) {
-      if (name === undefined || tenant === undefined)
-        throw new UsageError('--cancel takes a name and --tenant');
+      if (tenant === undefined) {
+        const canceled = await api.post(
+          '/v1/projection_rebuild_cancellations',
+          name === undefined ? {} : { projection: name },
+          AllCanceledSchema,
+        );
+        output.line(
+          `canceled  ${canceled.projections.join(', ')} of all tenants: ${canceled.running_count} were running`,
+        );
+        output.json(canceled);
+        return 0;
+      }
+      if (name === undefined) throw new UsageError('--cancel takes a name with --tenant');
       const path = `/v1/tenants/${tenant}/projection_rebuild_cancellations`;
       const canceled = await api.post(path, { projection: name }, z.looseObject({ version: z.number() }));
       output.line(`canceled  ${name} of ${tenant}: version ${canceled.version} is kept`);
@@ -55,6 +82,7 @@ export const projectionsRebuildCommand = command({
       output.json(order);
       return 0;
     }
+    if (all) await waitedForAll(api, order.id, output.progress);
     const ended = [];
     for (const each of tenant === undefined ? await listTenants(api) : [tenant]) {
       ended.push(...(await waited(api, each, order.projections, output.progress)));
@@ -66,6 +94,25 @@ export const projectionsRebuildCommand = command({
     return is_fine ? 0 : 1;
   },
 });
+
+/** Until nothing runs any longer of what an order has begun in all tenants. */
+async function waitedForAll(api: Api, order_id: string, progress: (text: string) => void): Promise<void> {
+  for (;;) {
+    const { data } = await api.get(`/v1/projection_rebuilds?order=${order_id}`, ProgressSchema);
+    const running = data.filter((each) => each.running > 0);
+    if (running.length === 0) return;
+    const done = data.reduce((sum, each) => sum + each.positions_done, 0);
+    const to_do = data.reduce((sum, each) => sum + each.positions_to_do, 0);
+    progress(
+      bar(
+        'all tenants',
+        to_do === 0 ? 0 : done / to_do,
+        running.map((each) => `${each.projection} of ${each.running}`),
+      ),
+    );
+    await setTimeout(poll_all_ms);
+  }
+}
 
 /** The projections of a tenant, once none of these is being rebuilt. */
 async function waited(api: Api, tenant: string, names: string[], progress: (text: string) => void) {

@@ -202,7 +202,7 @@ const csv_content = {
     schema: {
       type: 'string' as const,
       description:
-        'RFC 4180, with the fields of an item as columns, all rows unless `limit` is given; `Lattice-Position` tells the position',
+        'RFC 4180, with the fields of an item as columns (those of an object within it as `posted_debits`), all rows unless `limit` is given; `Lattice-Position` tells the position',
     },
   },
 };

@@ -1,4 +1,5 @@
-// The query of a target: names and text values, one level of brackets (`created_at[gte]=…`), nothing twice.
+// The query of a target: names and text values, one level of brackets (`created_at[gte]=…`), nothing twice. What stands between the first
+// bracket and the last is one name, brackets and all: a key of metadata may have some.
 import { type FieldError, Problem } from '../errors.ts';
 import { textFault } from './json.ts';
 
@@ -33,7 +34,7 @@ function addField(
   const equals = part.indexOf('=');
   const name = decoded(equals === -1 ? part : part.slice(0, equals));
   const value = decoded(equals === -1 ? '' : part.slice(equals + 1));
-  const shape = name === null ? null : /^([a-z][a-z0-9_]*)(?:\[([^[\]]{1,200})\])?$/.exec(name);
+  const shape = name === null ? null : /^([a-z][a-z0-9_]*)(?:\[([\s\S]{1,200})\])?$/.exec(name);
   if (shape === null)
     return { pointer: '#/query', code: 'unknown_field', detail: 'not the name of a parameter' };
   const [, field = '', member] = shape;

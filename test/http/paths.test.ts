@@ -149,7 +149,9 @@ test.each([
   ['?limit[gte]=1', '#/query/limit invalid_type'],
   ['?metadata[a]=1&metadata[a]=2', '#/query/metadata repeated_field'],
   ['?metadata[__proto__]=1', '#/query/metadata unknown_field'],
-  ['?metadata[a][b]=1', '#/query unknown_field'],
+  ['?metadata[a=1', '#/query unknown_field'],
+  ['?metadata[]=1', '#/query unknown_field'],
+  ['?created_at[gte][lte]=1', '#/query/created_at unknown_field'],
   ['?__proto__=1', '#/query unknown_field'],
   ['?LIMIT=1', '#/query unknown_field'],
 ])('the query %s is refused with a pointer', async (query, wanted) => {

@@ -98,7 +98,7 @@ export type Look =
   | ({ at: 'balance'; account: number } & View)
   | ({ at: 'trial_balance' } & View)
   | { at: 'statement'; account: number; newest_first: boolean; limit: number; from: Moment | null }
-  | { at: 'roll_up'; prefix: string; group_by: 'currency' | 'type' | 'segment' }
+  | ({ at: 'roll_up'; prefix: string; group_by: 'currency' | 'type' | 'segment' } & View)
   | { at: 'list'; filter: Filter; limit: number };
 
 export interface Filter {
@@ -263,6 +263,7 @@ const look: fc.Arbitrary<Look> = fc.oneof(
       at: fc.constant('roll_up' as const),
       prefix,
       group_by: fc.constantFrom('currency', 'type', 'segment'),
+      ...view,
     }),
     weight: 2,
   },

@@ -125,13 +125,14 @@ const RollUpAnswer = z.looseObject({
   available: z.string(),
 });
 
-async function lookAtRollUp(play: Play, { prefix, group_by }: LookAt<'roll_up'>): Promise<void> {
-  const query = new URLSearchParams({
-    group_by,
-    limit: '200',
-    ...(prefix === '' ? {} : { code_prefix: prefix }),
-  });
-  play.count('roll_up');
+async function lookAtRollUp(play: Play, look: LookAt<'roll_up'>): Promise<void> {
+  const { prefix, group_by } = look;
+  const view = viewOf(play, look, clockNow());
+  const query = queryOf(view);
+  query.set('group_by', group_by);
+  query.set('limit', '200');
+  if (prefix !== '') query.set('code_prefix', prefix);
+  play.count(`roll_up${view.as_of === null && view.known_at === null ? '' : ' of the past'}`);
   await compare(
     play,
     `/v1/balances?${query}`,
@@ -145,7 +146,7 @@ async function lookAtRollUp(play: Play, { prefix, group_by }: LookAt<'roll_up'>)
     },
     (now) =>
       keyed(
-        rollUp(play.api.ledger, prefix, group_by, { now, as_of: null, known_at: null }).map((group) => ({
+        rollUp(play.api.ledger, prefix, group_by, { ...view, now }).map((group) => ({
           ...group,
           balance: amounts(group.balance),
         })),

@@ -1,5 +1,5 @@
 -- The statement of an account, by id or code: its posted entries in the order of the log, each with the account's posted sums right after
--- it. No row when there is no such account; one with nulls when nothing is to be shown.
+-- it. No row when there is no such account; one with nulls, but for the head of the log, when nothing is to be shown.
 --
 -- At most p_limit entries after the one at p_after_position and p_after_ordinal (nulls: from the first), oldest first or, with
 -- p_descending, newest first. Ranges are inclusive, null is open; they choose entries, and do not change their sums.
@@ -11,7 +11,8 @@ create or replace function ledger.list_entries(
 )
 returns table (
   account_type text, currency text, scale smallint, "position" bigint, ordinal integer, transaction_id uuid, direction ledger.direction,
-  amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamptz, recorded_at timestamptz, data json
+  amount numeric, posted_debits numeric, posted_credits numeric, effective_at timestamptz, recorded_at timestamptz, data json,
+  head_position bigint
 )
 language plpgsql stable
 set search_path = pg_catalog
@@ -19,6 +20,7 @@ as $$
 #variable_conflict use_column
 declare
   v_version integer;
+  v_head bigint;
   v_account record;
   v_low bigint := 0;
   v_high bigint := 9223372036854775807;
@@ -42,6 +44,7 @@ begin
   if not found then
     return;
   end if;
+  v_head := (select head.position from log.head(p_tenant_id) head);
 
   -- Instants of recording grow with positions, so a range of them is a range of the log.
   if p_recorded_from is not null then
@@ -106,7 +109,7 @@ begin
 
   if v_positions is null then
     return query select v_account.type, v_account.currency, v_account.scale, null::bigint, null::integer, null::uuid,
-      null::ledger.direction, null::numeric, null::numeric, null::numeric, null::timestamptz, null::timestamptz, null::json;
+      null::ledger.direction, null::numeric, null::numeric, null::numeric, null::timestamptz, null::timestamptz, null::json, v_head;
     return;
   end if;
 
@@ -147,7 +150,8 @@ begin
   )
   select
     v_account.type, v_account.currency, v_account.scale, running.position, running.ordinal, event.subject_id, running.direction,
-    running.amount, running.posted_debits, running.posted_credits, running.effective_at, running.recorded_at, event.data
+    running.amount, running.posted_debits, running.posted_credits, running.effective_at, running.recorded_at, event.data,
+    v_head
   from line
   join running on running.position = line.position and running.ordinal = line.ordinal
   join log.event on event.tenant_id = p_tenant_id and event.position = running.position and event.recorded_at = running.recorded_at

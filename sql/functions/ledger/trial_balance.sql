@@ -18,32 +18,18 @@ set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 declare
-  v_head record;
-  v_position bigint;
-  v_known_at timestamptz;
+  v_known record;
 begin
   perform set_config('app.tenant_id', p_tenant_id::text, true);
-  select * into v_head from log.head(p_tenant_id);
-  if p_known_at is not null then
-    v_position := log.position_at(p_tenant_id, p_known_at);
-    v_known_at := p_known_at;
-  elsif p_known_position < v_head.position then
-    v_position := p_known_position;
-    v_known_at := coalesce(
-      (select event.recorded_at from log.event where event.tenant_id = p_tenant_id and event.position = p_known_position), '-infinity'
-    );
-  else
-    v_position := v_head.position;
-    v_known_at := v_head.recorded_at;
-  end if;
+  select * into v_known from ledger.find_known_position(p_tenant_id, p_known_position, p_known_at);
 
   if not p_with_totals then
     return query
     select
-      v_head.position, v_position, null::json, account.id, account.code, account.type, account.currency, account.scale,
+      v_known.head_position, v_known.position, null::json, account.id, account.code, account.type, account.currency, account.scale,
       greatest(net.amount, 0), greatest(-net.amount, 0)
     from ledger.account
-    cross join lateral ledger.balance_at(p_tenant_id, account.id, v_position, v_known_at, p_as_of) balance
+    cross join lateral ledger.balance_at(p_tenant_id, account.id, v_known.position, v_known.known_at, p_as_of) balance
     cross join lateral (select balance.posted_debits - balance.posted_credits as amount) net
     where account.tenant_id = p_tenant_id and account.code collate "C" > p_after_code and net.amount <> 0
     order by account.code collate "C"
@@ -54,13 +40,13 @@ begin
   return query
   with net as materialized (
     select account.account_id, account.code, account.type, account.currency, account.scale, account.posted_debits - account.posted_credits as amount
-    from ledger.find_current_balances(p_tenant_id, '', chr(127), greatest(clock_timestamp(), v_head.recorded_at)) account
-    where p_as_of is null and v_position = v_head.position
+    from ledger.find_current_balances(p_tenant_id, '', chr(127), greatest(clock_timestamp(), v_known.head_at)) account
+    where p_as_of is null and v_known.position = v_known.head_position
     union all
     select account.id, account.code, account.type, account.currency, account.scale, posted.posted_debits - posted.posted_credits
-    from ledger.posted_at(p_tenant_id, v_position, v_known_at, p_as_of) posted
+    from ledger.posted_at(p_tenant_id, v_known.position, v_known.known_at, p_as_of) posted
     join ledger.account on account.tenant_id = p_tenant_id and account.id = posted.account_id
-    where not (p_as_of is null and v_position = v_head.position)
+    where not (p_as_of is null and v_known.position = v_known.head_position)
   ),
   total as (
     select json_agg(json_build_object(
@@ -73,7 +59,7 @@ begin
     ) per_currency
   )
   select
-    v_head.position, v_position, total.totals, line.account_id, line.code, line.type, line.currency, line.scale,
+    v_known.head_position, v_known.position, total.totals, line.account_id, line.code, line.type, line.currency, line.scale,
     greatest(line.amount, 0), greatest(-line.amount, 0)
   from total
   left join (

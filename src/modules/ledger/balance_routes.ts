@@ -1,6 +1,6 @@
 // Routes of balances.
 import type { Database } from '../../db.ts';
-import { nextPage, pageReply, pageRequest, pageSchema } from '../../page.ts';
+import { reading_problems, readingSchema, replyReading } from '../../reading.ts';
 import { callRoute, type Route } from '../../route.ts';
 import { AccountParamsSchema } from './account_schema.ts';
 import { BalanceQuerySchema, BalanceSchema } from './balance_schema.ts';
@@ -12,11 +12,19 @@ import {
   renderLine,
   StatementLineSchema,
 } from './entries.ts';
-import { listRollUps, RollUpKeySchema, RollUpQuerySchema, RollUpSchema, renderRollUp } from './roll_ups.ts';
+import {
+  listRollUps,
+  RollUpKeySchema,
+  RollUpQuerySchema,
+  RollUpSchema,
+  RollUpsSchema,
+  renderRollUp,
+} from './roll_ups.ts';
 import {
   findTrialBalance,
   renderTrialBalanceLine,
   TrialBalanceKeySchema,
+  TrialBalanceLineSchema,
   TrialBalanceQuerySchema,
   TrialBalanceSchema,
 } from './trial_balance.ts';
@@ -56,14 +64,19 @@ export function balanceRoutes(database: Database): Route[] {
       permission: { action: 'read', subject: 'entry' },
       params: AccountParamsSchema,
       query: EntryListQuerySchema,
-      responses: { 200: pageSchema(StatementLineSchema) },
-      problems: ['not_found', 'cursor_invalid', 'cursor_mismatch'],
+      responses: { 200: readingSchema(StatementLineSchema) },
+      csv: true,
+      problems: ['not_found', ...reading_problems],
       handler: async (input) => {
         const { principal, params, query } = input;
-        const list = `entries ${params.account}`;
-        const page = pageRequest(list, query, EntryKeySchema);
-        const lines = await listEntries(database, principal.tenant_id, params.account, query, page);
-        return pageReply(list, input, lines, ({ position, ordinal }) => [position, ordinal], renderLine);
+        return replyReading(input, {
+          list: `entries ${params.account}`,
+          key: EntryKeySchema,
+          item: StatementLineSchema,
+          read: (page) => listEntries(database, principal.tenant_id, params.account, query, page),
+          keyOf: ({ position, ordinal }) => [position, ordinal],
+          render: renderLine,
+        });
       },
     }),
     callRoute({
@@ -72,18 +85,25 @@ export function balanceRoutes(database: Database): Route[] {
       operation_id: 'listRollUps',
       summary: 'Roll balances up',
       description:
-        'Exact balances now of all accounts whose codes begin with `code_prefix`, summed per currency, and per type or segment if asked. ' +
-        'Costs some microseconds for each account below the prefix.',
+        'Exact balances of all accounts whose codes begin with `code_prefix`, summed per currency, and per type or segment if asked: now, or as ' +
+        '`as_of` and `known_at` say of `GET /v1/accounts/{account}/balance`. Each page is read by itself, at the position that it tells; a ' +
+        '`known_at` makes pages fit together. Costs some microseconds for each account below the prefix, with `as_of` or `known_at` some tenths ' +
+        'of a millisecond.',
       tag,
       permission: { action: 'read', subject: 'report' },
       query: RollUpQuerySchema,
-      responses: { 200: pageSchema(RollUpSchema) },
-      problems: ['cursor_invalid', 'cursor_mismatch'],
-      handler: async (input) => {
-        const page = pageRequest('balances', input.query, RollUpKeySchema);
-        const rows = await listRollUps(database, input.principal.tenant_id, input.query, page);
-        return pageReply('balances', input, rows, ({ name, currency }) => [name, currency], renderRollUp);
-      },
+      responses: { 200: RollUpsSchema },
+      csv: true,
+      problems: reading_problems,
+      handler: async (input) =>
+        replyReading(input, {
+          list: 'balances',
+          key: RollUpKeySchema,
+          item: RollUpSchema,
+          read: (page) => listRollUps(database, input.principal, input.query, page),
+          keyOf: ({ name, currency }) => [name, currency],
+          render: renderRollUp,
+        }),
     }),
     callRoute({
       method: 'get',
@@ -98,31 +118,17 @@ export function balanceRoutes(database: Database): Route[] {
       permission: { action: 'read', subject: 'report' },
       query: TrialBalanceQuerySchema,
       responses: { 200: TrialBalanceSchema },
-      problems: ['cursor_invalid', 'cursor_mismatch'],
-      handler: async (input) => {
-        const { principal, query } = input;
-        const page = pageRequest('trial_balance', query, TrialBalanceKeySchema);
-        const found = await findTrialBalance(database, principal, query, page);
-        const shown = found.rows.slice(0, page.row_limit - 1);
-        const last = shown.at(-1);
-        const next =
-          last === undefined || shown.length === found.rows.length
-            ? null
-            : nextPage('trial_balance', input, [last.code, found.position]);
-        return {
-          status: 200,
-          body: {
-            position: found.position,
-            as_of: query.as_of ?? null,
-            known_at: query.known_at ?? null,
-            totals: found.totals,
-            data: shown.map(renderTrialBalanceLine),
-            has_more: next !== null,
-            next_cursor: next?.next_cursor ?? null,
-          },
-          headers: next?.headers ?? {},
-        };
-      },
+      csv: true,
+      problems: reading_problems,
+      handler: async (input) =>
+        replyReading(input, {
+          list: 'trial_balance',
+          key: TrialBalanceKeySchema,
+          item: TrialBalanceLineSchema,
+          read: (page) => findTrialBalance(database, input.principal, input.query, page),
+          keyOf: ({ code, position }) => [code, position],
+          render: renderTrialBalanceLine,
+        }),
     }),
   ];
 }

@@ -1,8 +1,9 @@
 // Balances on the wire, and the two time axes of a question about one.
 import { z } from 'zod';
-import { Problem } from '../../errors.ts';
 import { idSchema } from '../../id.ts';
 import { InstantSchema, maybeInstant } from '../../instant.ts';
+import { checkReached, MinPositionSchema } from '../../position.ts';
+import { ReadingQuerySchema } from '../../reading.ts';
 
 const sum = z
   .string()
@@ -49,19 +50,28 @@ export const KnownAtSchema = z
     example: '2026-11-20T09:00:00Z',
   });
 
-/** Errors: `invalid_request` for a position that the log has not reached. */
-export function checkKnownPosition(known: number | string | null, head_position: number): void {
-  if (typeof known !== 'number' || known <= head_position) return;
-  const detail = `the log has come to position ${head_position}`;
-  throw new Problem('invalid_request', `There is no position ${known} yet: ${detail}`, {
-    errors: [{ pointer: '#/query/known_at', code: 'position_ahead', detail }],
-  });
+/** Errors: `invalid_request` for a `known_at` or a `min_position` that the log has not reached. */
+export function checkKnownPosition(
+  known: number | string | null,
+  head_position: number,
+  min_position?: number,
+): void {
+  if (typeof known === 'number') checkReached('#/query/known_at', known, head_position);
+  if (min_position !== undefined) checkReached('#/query/min_position', min_position, head_position);
 }
 
 export const AsOfSchema = InstantSchema.meta({
   description:
     'Only what is in effect at or before this instant. In the future: as it will be if nothing more is recorded, holds that expire by then taken off',
   example: '2026-10-31T23:59:59.999999Z',
+});
+
+/** Of the lists of balances, to be extended by filters. */
+export const CurrentReadingQuerySchema = ReadingQuerySchema.extend({
+  min_position: MinPositionSchema.meta({
+    description:
+      'Everything up to the head of the log counts always, so there is nothing to wait for; a position beyond it is refused',
+  }),
 });
 
 export const BalanceQuerySchema = z.strictObject({

@@ -1,6 +1,6 @@
 // GET /v1/balances/stream: balances as they are, again whenever they have changed, ten times a second at most.
 import { z } from 'zod';
-import { type Database, queries } from '../../db.ts';
+import { type Database, queries, systemActor } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { encodeId } from '../../id.ts';
 import { type Principal, type StreamRoute, streamRoute } from '../../route.ts';
@@ -87,6 +87,12 @@ export function balanceStreamRoute(database: Database, { topics }: Streams): Str
           errors: [{ pointer: '#/query/accounts', code: 'accounts_or_prefix', detail }],
         });
       }
+      if (accounts !== undefined && group_by !== undefined) {
+        const detail = 'accounts are not rolled up: group_by goes with code_prefix';
+        throw new Problem('invalid_request', `#/query/group_by: ${detail}`, {
+          errors: [{ pointer: '#/query/group_by', code: 'accounts_not_grouped', detail }],
+        });
+      }
       return topics.open(
         accounts === undefined
           ? rollUpSource(database, principal.tenant_id, { code_prefix, group_by })
@@ -138,9 +144,10 @@ function rollUpSource(
     filter: { ...no_filter, account_prefix: code_prefix },
     refresh_ms,
     async read() {
-      const rows = await listRollUps(database, tenant_id, query, { after: null, row_limit: max_roll_ups });
+      const page = { after: null, row_limit: max_roll_ups };
+      const { position, rows } = await listRollUps(database, systemActor(tenant_id), query, page);
       const roll_ups = rows.map(renderRollUp).map(({ position: _position, ...each }) => each);
-      return { position: rows[0]?.head_position ?? 0, state: JSON.stringify({ roll_ups }) };
+      return { position, state: JSON.stringify({ roll_ups }) };
     },
   };
 }

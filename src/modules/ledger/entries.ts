@@ -5,15 +5,16 @@ import { Problem } from '../../errors.ts';
 import { encodeId, idSchema, maybeDecodeId } from '../../id.ts';
 import { InstantRangeSchema, InstantSchema } from '../../instant.ts';
 import { AmountSchema } from '../../money.ts';
-import { PageQuerySchema, type PageRequest } from '../../page.ts';
+import type { PageRequest } from '../../page.ts';
+import type { Found } from '../../reading.ts';
 import { AccountTypeSchema, isCode } from './account_schema.ts';
 import { normalSide } from './accounts.ts';
-import { PositionSchema } from './balance_schema.ts';
+import { CurrentReadingQuerySchema, checkKnownPosition, PositionSchema } from './balance_schema.ts';
 import { DirectionSchema } from './transaction_schema.ts';
 
 const sql = queries(import.meta.url, 'entry_list');
 
-export const EntryListQuerySchema = PageQuerySchema.extend({
+export const EntryListQuerySchema = CurrentReadingQuerySchema.extend({
   order: z
     .enum(['asc', 'desc'])
     .optional()
@@ -67,13 +68,14 @@ const LineSchema = z.object({
   effective_at: z.string(),
   recorded_at: z.string(),
   data: EventTextSchema,
+  head_position: z.number(),
 });
-export type EntryLine = z.infer<typeof LineSchema>;
-const NoLineSchema = z.object({ position: z.null() });
+type EntryLine = z.infer<typeof LineSchema>;
+const NoLineSchema = z.object({ position: z.null(), head_position: z.number() });
 
 /**
  * A page of an account's statement, by id or code. One round trip on one snapshot; the last page costs what the first does.
- * Errors: `not_found`.
+ * Errors: `not_found`, `invalid_request`.
  */
 export async function listEntries(
   database: Database,
@@ -81,7 +83,7 @@ export async function listEntries(
   reference: string,
   query: EntryListQuery,
   page: PageRequest<z.infer<typeof EntryKeySchema>>,
-): Promise<EntryLine[]> {
+): Promise<Found<EntryLine>> {
   const account_id = maybeDecodeId('account', reference);
   const [after_position, after_ordinal] = page.after ?? [null, null];
   const rows =
@@ -104,8 +106,10 @@ export async function listEntries(
           },
           z.union([NoLineSchema, LineSchema]),
         );
-  if (rows.length === 0) throw new Problem('not_found', 'There is no such account');
-  return rows.flatMap((row) => (row.position === null ? [] : [row]));
+  const [first] = rows;
+  if (first === undefined) throw new Problem('not_found', 'There is no such account');
+  checkKnownPosition(null, first.head_position, query.min_position);
+  return { position: first.head_position, rows: rows.flatMap((row) => (row.position === null ? [] : [row])) };
 }
 
 export function renderLine(line: EntryLine): StatementLine {

@@ -238,7 +238,7 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
       permission: { action: 'read', subject: 'transaction' },
       query: TransactionListQuerySchema,
       responses: { 200: pageSchema(TransactionSchema) },
-      problems: ['cursor_invalid', 'cursor_mismatch'],
+      problems: ['not_found', 'cursor_invalid', 'cursor_mismatch'],
       handler: async (input) => {
         const page = pageRequest('transactions', input.query, z.int().positive());
         const rows = await transactions.list(input.principal.tenant_id, input.query, page);

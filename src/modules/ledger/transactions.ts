@@ -1,6 +1,7 @@
 // Transactions as they are in the ledger, and what requests about them were answered.
 import { z } from 'zod';
 import { type Database, queries } from '../../db.ts';
+import { Problem } from '../../errors.ts';
 import type { PageRequest } from '../../page.ts';
 import type { AccountCache } from './account_cache.ts';
 import { metadataPairHash, referenceHash } from './draft.ts';
@@ -133,7 +134,7 @@ export class TransactionReader {
     return found === undefined ? null : presentTransaction(found, transactionState(found, found.observed_at));
   }
 
-  /** Newest first. An account that does not exist has no transactions. */
+  /** Newest first. Errors: `not_found` for an account. */
   async list(
     tenant_id: string,
     filters: TransactionFilters,
@@ -143,7 +144,7 @@ export class TransactionReader {
     if (filters.account !== undefined) {
       await this.#accounts.load(tenant_id, [filters.account]);
       const account = this.#accounts.resolve(tenant_id, filters.account);
-      if (account === undefined) return [];
+      if (account === undefined) throw new Problem('not_found', 'There is no such account');
       account_id = account.id;
     }
     const pairs = Object.entries(filters.metadata ?? {}).map(([key, value]) => metadataPairHash(key, value));

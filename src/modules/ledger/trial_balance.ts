@@ -2,11 +2,13 @@
 import { z } from 'zod';
 import { type Actor, type Database, queries } from '../../db.ts';
 import { encodeId, idSchema } from '../../id.ts';
-import { PageQuerySchema, type PageRequest } from '../../page.ts';
+import type { PageRequest } from '../../page.ts';
+import type { Found } from '../../reading.ts';
 import { AccountTypeSchema } from './account_schema.ts';
 import {
   AsOfSchema,
   BalanceSchema,
+  CurrentReadingQuerySchema,
   checkKnownPosition,
   KnownAtSchema,
   PositionSchema,
@@ -14,7 +16,7 @@ import {
 
 const sql = queries(import.meta.url, 'trial_balance_allow_time', 'trial_balance');
 
-export const TrialBalanceQuerySchema = PageQuerySchema.extend({
+export const TrialBalanceQuerySchema = CurrentReadingQuerySchema.extend({
   as_of: AsOfSchema.optional(),
   known_at: KnownAtSchema.optional(),
 });
@@ -74,16 +76,10 @@ const RowSchema = z.object({
   debits: z.string(),
   credits: z.string(),
 });
-export type TrialBalanceRow = z.infer<typeof RowSchema>;
+type TrialBalanceRow = z.infer<typeof RowSchema>;
 const NoLineSchema = RowSchema.pick({ head_position: true, position: true, totals: true }).extend({
   account_id: z.null(),
 });
-
-interface TrialBalance {
-  position: number;
-  totals: z.infer<typeof TotalsSchema>[] | null;
-  rows: TrialBalanceRow[];
-}
 
 /** A page of the trial balance, with totals on the first, on one snapshot. Errors: `invalid_request`. */
 export async function findTrialBalance(
@@ -91,7 +87,7 @@ export async function findTrialBalance(
   actor: Actor,
   query: TrialBalanceQuery,
   page: PageRequest<z.infer<typeof TrialBalanceKeySchema>>,
-): Promise<TrialBalance> {
+): Promise<Found<TrialBalanceRow>> {
   const [after_code, position] = page.after ?? ['', null];
   const known = position ?? query.known_at ?? null;
   const values = {
@@ -109,12 +105,14 @@ export async function findTrialBalance(
     return tx.many(sql.trial_balance, values, z.union([NoLineSchema, RowSchema]));
   });
   const [first] = rows;
-  if (first === undefined) return { position: position ?? 0, totals: null, rows: [] };
-  checkKnownPosition(known, first.head_position);
+  const head = { as_of: values.as_of, known_at: query.known_at ?? null };
+  // Only the first page has totals, and with them a row at least.
+  if (first === undefined) return { position: position ?? 0, rows: [], head: { ...head, totals: null } };
+  checkKnownPosition(known, first.head_position, query.min_position);
   return {
     position: first.position,
-    totals: page.after === null ? (first.totals ?? []) : null,
     rows: rows.flatMap((row) => (row.account_id === null ? [] : [row])),
+    head: { ...head, totals: page.after === null ? (first.totals ?? []) : null },
   };
 }
 

@@ -1,15 +1,15 @@
 // GET /v1/events/stream: the tenant's log as it grows, from any position on.
 import { z } from 'zod';
 import type { Database, Tx } from '../../db.ts';
-import { Problem } from '../../errors.ts';
 import type { EventKind } from '../../event.ts';
 import { encodeId, maybeDecodeId } from '../../id.ts';
 import { type Input, type StreamRoute, streamRoute } from '../../route.ts';
 import { type BeginFeed, idMessage, message, StreamQuerySchema } from '../../stream.ts';
 import { EventFeed } from './event_feed.ts';
+import { AfterSchema, checkTouching, kindsOf, matchesNothing, TypesSchema } from './event_filters.ts';
 import { EventSchema } from './events.ts';
 import type { Filter } from './filter.ts';
-import { type AccountPositions, AfterSchema, checkType, TypesSchema } from './routes.ts';
+import type { AccountPositions } from './routes.ts';
 import type { LogOptions, Streams } from './streams.ts';
 import type { Bounds } from './tails.ts';
 
@@ -91,12 +91,8 @@ export function eventStreamRoute(
   /** Errors: `invalid_request`, `not_found`. */
   async function readFilter(query: Query, principal: Input['principal']): Promise<Filter> {
     const { types = null, account, account_prefix = null, subject } = query;
-    for (const type of types ?? []) checkType(type, kinds());
-    const is_about_accounts = account !== undefined || account_prefix !== null;
-    const wanted = kinds().filter(({ type }) => types === null || types.includes(type));
-    if (is_about_accounts && !wanted.some(({ type }) => touchesAccounts(type))) {
-      throw matchesNothing('types', 'events of these types touch no account');
-    }
+    const wanted = kindsOf(types, kinds());
+    if (account !== undefined || account_prefix !== null) checkTouching(wanted, touchesAccounts);
     const found =
       account === undefined
         ? null
@@ -125,13 +121,6 @@ function subjectId(subject: string, wanted: EventKind[]): string {
   const prefixes = [...new Set(wanted.map((kind) => encodeId(kind.subject, nil).split('_')[0]))].sort();
   const detail = `these events are about things with ids of the form ${prefixes.map((prefix) => `${prefix}_…`).join(', ')}`;
   throw matchesNothing('subject', detail);
-}
-
-function matchesNothing(parameter: string, detail: string): Problem {
-  const pointer = `#/query/${parameter}`;
-  return new Problem('invalid_request', `${pointer}: ${detail}`, {
-    errors: [{ pointer, code: 'filter_matches_nothing', detail }],
-  });
 }
 
 const nil = '00000000-0000-0000-0000-000000000000';

@@ -12,6 +12,7 @@ export {
 export {
   appendEvent,
   type EventRow,
+  headPosition,
   renderEvent,
   renderSubject,
   type SubjectKinds,

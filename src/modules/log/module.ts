@@ -11,13 +11,13 @@ import type { LogOptions, Streams } from './streams.ts';
 
 export function logModule(context: Context, options: LogOptions, streams: Streams): Module {
   const { config, database, logger, metrics } = context;
-  const { kinds, consumers, accountPositions, listTenants } = options;
+  const { consumers, listTenants } = options;
   showPartitionsAhead(database, logger, metrics);
   let runner: ConsumerRunner | null = null;
   return {
     name: 'log',
     routes: [
-      ...createRoutes(kinds, accountPositions),
+      ...createRoutes(options),
       eventStreamRoute(database, streams, options),
       ...consumerRoutes(database, consumers),
     ],

@@ -1,10 +1,10 @@
 // The tenant's log, in order.
 import { z } from 'zod';
 import type { Tx } from '../../db.ts';
-import { Problem } from '../../errors.ts';
-import type { EventKind } from '../../event.ts';
 import { nextPage, PageQuerySchema, pageRequest, pageSchema } from '../../page.ts';
+import { checkReached } from '../../position.ts';
 import { type Route, readRoute } from '../../route.ts';
+import { AfterSchema, checkTouching, kindsOf, TypesSchema } from './event_filters.ts';
 import {
   type EventRow,
   EventSchema,
@@ -16,6 +16,7 @@ import {
   subjectKinds,
 } from './events.ts';
 import { mayBeCut } from './page_size.ts';
+import type { LogOptions } from './streams.ts';
 
 /** positions that one page looks at when it filters by type, so that a rare type does not make a request long */
 const scanned_positions = 20_000;
@@ -32,20 +33,6 @@ export type AccountPositions = (
   range: { after: number; row_limit: number },
 ) => Promise<{ account_id: string; positions: number[] }>;
 
-export const AfterSchema = z
-  .string()
-  .regex(/^(0|[1-9][0-9]{0,14})$/, 'a position is a whole number from 0')
-  .transform(Number)
-  .pipe(z.int().nonnegative())
-  .optional();
-
-export const TypesSchema = z
-  .string()
-  .min(1)
-  .transform((types) => types.split(','))
-  .optional()
-  .meta({ description: 'Event types, separated by commas', example: 'ledger.transaction_posted' });
-
 const QuerySchema = PageQuerySchema.extend({
   after: AfterSchema.meta({ description: 'Only events after this position', example: 8812 }),
   types: TypesSchema,
@@ -61,7 +48,7 @@ const PageSchema = pageSchema(EventSchema).extend({
     .meta({ description: 'How far this page has read: ask again with `?after=` to follow the log' }),
 });
 
-export function createRoutes(kinds: () => EventKind[], accountPositions: AccountPositions): Route[] {
+export function createRoutes({ kinds, accountPositions, touchesAccounts }: LogOptions): Route[] {
   const subjectOf = subjectKinds(kinds);
   return [
     readRoute({
@@ -72,7 +59,8 @@ export function createRoutes(kinds: () => EventKind[], accountPositions: Account
       description: [
         'Everything that happened in the tenant, one dense sequence of positions in commit order.',
         'With `types` or `account` a page may hold fewer events than `limit`, or none, while `has_more` is true.',
-        'So may one of large events, which ends when they have come to some megabytes.',
+        'So may one of large events, which ends when they have come to some megabytes. A position that the log has not reached is refused:',
+        'read anew what you have derived from it.',
       ].join(' '),
       tag: 'Events',
       permission: { action: 'read', subject: 'event' },
@@ -81,12 +69,15 @@ export function createRoutes(kinds: () => EventKind[], accountPositions: Account
       problems: ['cursor_invalid', 'cursor_mismatch', 'not_found'],
       async handler(tx, input) {
         const { types = null, account } = input.query;
-        for (const type of types ?? []) checkType(type, kinds());
+        const wanted = kindsOf(types, kinds());
+        if (account !== undefined) checkTouching(wanted, touchesAccounts);
         const { after: resumed, row_limit } = pageRequest('events', input.query, z.int().nonnegative());
         const range = { after: resumed ?? input.query.after ?? 0, row_limit, types };
+        const head = await headPosition(tx);
+        checkReached(resumed === null ? '#/query/after' : '#/query/cursor', range.after, head);
         const page =
           account === undefined
-            ? await readLog(tx, range)
+            ? await readLog(tx, range, head)
             : await readAccount(tx, range, await accountPositions(tx, account, range));
         const data = page.rows.map((row) => renderEvent(row, subjectOf(row.type))).join(',');
         const { after, has_more } = page;
@@ -112,8 +103,7 @@ interface EventPage {
   has_more: boolean;
 }
 
-async function readLog(tx: Tx, range: Range): Promise<EventPage> {
-  const head = await headPosition(tx);
+async function readLog(tx: Tx, range: Range, head: number): Promise<EventPage> {
   const up_to = range.types === null ? head : Math.min(head, range.after + scanned_positions);
   const found = await listEvents(tx, { ...range, up_to, max_bytes });
   const rows = found.slice(0, range.row_limit - 1);
@@ -134,13 +124,4 @@ async function readAccount(
   const { rows, position } = await listEventsAt(tx, looked_at, { types: range.types, max_bytes });
   const after = position ?? looked_at.at(-1) ?? range.after;
   return { rows, after, has_more: position !== null || positions.length === range.row_limit };
-}
-
-/** Errors: `invalid_request`. */
-export function checkType(type: string, kinds: EventKind[]): void {
-  if (kinds.some((kind) => kind.type === type)) return;
-  const detail = 'there is no such event type';
-  throw new Problem('invalid_request', `#/query/types: ${detail}`, {
-    errors: [{ pointer: '#/query/types', code: 'event_type_unknown', detail }],
-  });
 }

@@ -2,7 +2,13 @@
 import { queries } from '../../db.ts';
 import type { Projection } from './projection.ts';
 
-const sql = queries(import.meta.url, 'balances_apply', 'balances_apply_along', 'balances_recount');
+const sql = queries(
+  import.meta.url,
+  'balances_apply',
+  'balances_apply_along',
+  'balances_recount',
+  'balances_state',
+);
 
 export const balances: Projection = {
   name: 'balances',
@@ -22,4 +28,5 @@ export const balances: Projection = {
   apply: sql.balances_apply,
   takes_along: { names: ['balances_daily', 'reports', 'invoices'], apply: sql.balances_apply_along },
   recount: sql.balances_recount,
+  state: sql.balances_state,
 };

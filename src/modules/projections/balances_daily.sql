@@ -12,3 +12,11 @@ select account_id, code, type, currency, scale, posted_debits, posted_credits, p
 from projection.list_balances_daily(
   $tenant_id, $version, $as_of::date, $known_on::date, $account::text, coalesce($code_prefix, ''), $currency::text, coalesce($after_code, ''), $row_limit
 );
+
+-- name: balances_daily_state
+select coalesce(json_agg(json_build_object(
+  'account_code', account_code, 'effective_on', effective_on, 'recorded_on', recorded_on, 'currency', currency, 'scale', scale,
+  'posted_debits', posted_debits::text, 'posted_credits', posted_credits::text,
+  'pending_debits', pending_debits::text, 'pending_credits', pending_credits::text
+)), '[]')::text as data
+from projection.list_moved_days($tenant_id, $version);

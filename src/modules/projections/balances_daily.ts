@@ -1,13 +1,20 @@
 // Balances at the end of days: what entries brought, by the day on which they take effect and the day on which they were recorded.
 import { z } from 'zod';
 import { queries, type Tx } from '../../db.ts';
-import { encodeId, idSchema, maybeDecodeId } from '../../id.ts';
+import { encodeId, idSchema } from '../../id.ts';
 import type { PageRequest } from '../../page.ts';
+import { ReadingQuerySchema } from '../../reading.ts';
+import { findAccount } from '../ledger/index.ts';
 import { DateSchema, today } from './days.ts';
 import type { Projection } from './projection.ts';
-import { ReadingQuerySchema } from './reading.ts';
 
-const sql = queries(import.meta.url, 'balances_daily_apply', 'balances_daily_recount', 'balance_daily_list');
+const sql = queries(
+  import.meta.url,
+  'balances_daily_apply',
+  'balances_daily_recount',
+  'balances_daily_state',
+  'balance_daily_list',
+);
 
 export const balances_daily: Projection = {
   name: 'balances_daily',
@@ -16,6 +23,7 @@ export const balances_daily: Projection = {
   within_ms: 930,
   apply: sql.balances_daily_apply,
   recount: sql.balances_daily_recount,
+  state: sql.balances_daily_state,
 };
 
 export const DailyQuerySchema = ReadingQuerySchema.extend({
@@ -73,7 +81,7 @@ const RowSchema = z.object({
 });
 export type DailyRow = z.infer<typeof RowSchema>;
 
-/** In the order of codes; accounts without entries by then are left out. */
+/** In the order of codes; accounts without entries by then are left out. Errors: `not_found` for an account. */
 export async function listDailyBalances(
   tx: Tx,
   version: number,
@@ -88,7 +96,7 @@ export async function listDailyBalances(
       version,
       as_of: query.as_of ?? today(),
       known_on: query.known_on ?? null,
-      account: account === undefined ? null : (maybeDecodeId('account', account) ?? account),
+      account: account === undefined ? null : (await findAccount(tx, account)).id,
       code_prefix: query.code_prefix ?? null,
       currency: query.currency ?? null,
       after_code: page.after,

@@ -1,10 +1,11 @@
 // Routes of invoices.
 import type { Database } from '../../db.ts';
+import { readingSchema } from '../../reading.ts';
 import { callRoute, type Route } from '../../route.ts';
 import { today } from './days.ts';
 import { AgingQuerySchema, AgingSchema, InvoiceQuerySchema, InvoiceSchema } from './invoice_schema.ts';
 import { InvoiceKeySchema, listAging, listInvoices, renderAging, renderInvoice } from './invoices.ts';
-import { columnsOf, reading_problems, readingSchema, replyReading } from './reading.ts';
+import { projection_problems, replyProjection } from './reading.ts';
 
 const tag = 'Invoices';
 const permission = { action: 'read', subject: 'report' } as const;
@@ -25,13 +26,13 @@ export function invoiceRoutes(database: Database): Route[] {
       query: InvoiceQuerySchema,
       responses: { 200: readingSchema(InvoiceSchema) },
       csv: true,
-      problems: reading_problems,
+      problems: projection_problems,
       handler: (input) =>
-        replyReading(database, input, {
+        replyProjection(database, input, {
           projection: 'invoices',
           list: 'invoices',
           key: InvoiceKeySchema,
-          columns: columnsOf(InvoiceSchema),
+          item: InvoiceSchema,
           read: (tx, version, page) => listInvoices(tx, version, input.query, page),
           keyOf: ({ invoice, currency }) => [invoice, currency],
           render: (row) => renderInvoice(row, input.query.as_of ?? today()),
@@ -49,13 +50,13 @@ export function invoiceRoutes(database: Database): Route[] {
       query: AgingQuerySchema,
       responses: { 200: readingSchema(AgingSchema) },
       csv: true,
-      problems: reading_problems,
+      problems: projection_problems,
       handler: (input) =>
-        replyReading(database, input, {
+        replyProjection(database, input, {
           projection: 'invoices',
           list: 'aging',
           key: InvoiceKeySchema,
-          columns: columnsOf(AgingSchema),
+          item: AgingSchema,
           read: (tx, version, page) => listAging(tx, version, input.query, page),
           keyOf: ({ customer_key, currency }) => [customer_key, currency],
           render: renderAging,

@@ -1,7 +1,7 @@
 // Invoices on the wire.
 import { z } from 'zod';
+import { ReadingQuerySchema } from '../../reading.ts';
 import { DateSchema } from './days.ts';
-import { ReadingQuerySchema } from './reading.ts';
 
 const sum = z
   .string()

@@ -7,6 +7,8 @@ import { projectionRoutes } from './projection_routes.ts';
 import { projectionStreamRoute } from './projection_stream.ts';
 import { rebuild_events } from './rebuild_events.ts';
 import { RebuildMetrics } from './rebuild_metrics.ts';
+import { rebuildOrderRoutes } from './rebuild_order_routes.ts';
+import { RebuildOrders } from './rebuild_orders.ts';
 import { rebuildRoutes } from './rebuild_routes.ts';
 import { Rebuilder } from './rebuilder.ts';
 import { reportRoutes } from './report_routes.ts';
@@ -23,6 +25,7 @@ export function projectionsModule(
   const { config, database, logger } = context;
   const metrics = new RebuildMetrics(context.metrics);
   const rebuilder = new Rebuilder({ database, logger, metrics, projections, listTenants });
+  const orders = new RebuildOrders({ database, rebuilder, listTenants });
   return {
     name: 'projections',
     routes: [
@@ -30,7 +33,8 @@ export function projectionsModule(
       ...reportRoutes(database),
       projectionStreamRoute(database, streams),
       ...projectionRoutes(database),
-      ...rebuildRoutes(database, { rebuilder, listTenants }),
+      ...rebuildRoutes(database, orders),
+      ...rebuildOrderRoutes(orders),
     ],
     events: [...events, ...rebuild_events],
     jobs: [],

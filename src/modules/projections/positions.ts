@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Database, queries, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
+import { checkReached } from '../../position.ts';
 
 const sql = queries(import.meta.url, 'projection_position_find');
 
@@ -13,18 +14,6 @@ const max_look_ms = 200;
 
 const ReachedSchema = z.object({ position: z.number(), version: z.number(), head_position: z.number() });
 export type Reached = z.infer<typeof ReachedSchema>;
-
-export const MinPositionSchema = z
-  .string()
-  .regex(/^(0|[1-9][0-9]{0,14})$/, 'a position is a whole number')
-  .transform(Number)
-  .pipe(z.int().min(0))
-  .optional()
-  .meta({
-    description:
-      'Waits up to 5 s until everything up to this position counts, such as the `position` of a transaction that was just answered',
-    example: 8812,
-  });
 
 /** In the snapshot of the transaction. */
 export async function findReached(tx: Tx, name: string): Promise<Reached> {
@@ -44,17 +33,10 @@ export async function waitForPosition(
     const [reached] = await database.call(sql.projection_position_find, { tenant_id, name }, ReachedSchema);
     if (reached === undefined) throw new Error('a projection stands somewhere');
     if (reached.position >= min_position) return;
-    if (reached.head_position < min_position) throw aheadOfLog(min_position, reached.head_position);
+    checkReached('#/query/min_position', min_position, reached.head_position);
     if (performance.now() + look_ms > deadline_ms) throw behind(min_position, reached.position);
     await pause(look_ms);
   }
-}
-
-function aheadOfLog(min_position: number, head_position: number): Problem {
-  const detail = `the log has come to position ${head_position}`;
-  return new Problem('invalid_request', `There is no position ${min_position} yet: ${detail}`, {
-    errors: [{ pointer: '#/query/min_position', code: 'position_ahead', detail }],
-  });
 }
 
 function behind(min_position: number, position: number): Problem {

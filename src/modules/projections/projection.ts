@@ -22,8 +22,11 @@ export interface Projection {
    * `what`, which begins with the table, `expected` and `found`, as text, of which a thousand are enough. None is right.
    */
   recount: Query;
-  /** Its newest state in short, for those who follow it: one row of `$tenant_id` and `$version` with `data`, the text of a JSON array. */
-  state?: Query;
+  /**
+   * Its newest state in short, for those who follow it: one row of `$tenant_id` and `$version` with `data`, the text of a JSON array. It is read
+   * ten times a second at most, so it is short, and found by an index, however much the projection holds.
+   */
+  state: Query;
 }
 
 /** Errors: `not_found`. */

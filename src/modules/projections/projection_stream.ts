@@ -16,9 +16,12 @@ const StateSchema = z
     projection: z.string().meta({ example: 'invoices' }),
     version: z.int(),
     lag_events: z.int().meta({ description: 'Events of the log that do not count yet' }),
-    data: z.array(z.looseObject({})).nullable().meta({
-      description:
-        'Of `invoices` what is due per currency, of `reports` the activity of yesterday and today; null where there is no short form',
+    data: z.array(z.looseObject({})).meta({
+      description: [
+        'The newest state in short. Of `balances` the accounts that moved last, 50 at most; of `balances_daily` what was brought by business day and',
+        'recorded day to the accounts and days that moved last, 50 at most; of `invoices` what is due per currency; of `reports` the activity of',
+        'yesterday and today',
+      ].join(' '),
     }),
   })
   .meta({ id: 'ProjectionState' });
@@ -32,7 +35,7 @@ export function projectionStreamRoute(database: Database, { topics }: Streams): 
     operation_id: 'streamProjection',
     summary: 'Follow a projection',
     description: [
-      'As `text/event-stream`: the state of a projection, first as it is and then again whenever it has moved. Each message is the whole state',
+      'As `text/event-stream`: the state of a projection in short, first as it is and then again whenever it has moved. Each message is all of it,',
       'with the position that it reflects, so nothing is to be resumed; there are at most ten in a second, and a client that is slow gets the newest.',
     ].join(' '),
     tag: 'Projections',
@@ -76,7 +79,6 @@ async function readState(
   return database.read(actor, async (tx) => {
     const reached = await findReached(tx, name);
     const { position, version } = reached;
-    if (state === undefined) return { reached, data: 'null' };
     if (known?.reached.position === position && known.reached.version === version)
       return { reached, data: known.data };
     const { data } = await tx.one(state, { tenant_id: actor.tenant_id, version }, DataSchema);

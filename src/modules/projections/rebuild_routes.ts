@@ -1,14 +1,15 @@
-// What whoever runs the platform does with the projections of tenants: rebuild, cancel, drop, recount.
+// What whoever runs the platform does with the projections of a tenant: rebuild, cancel, drop, recount.
 // One transaction is one tenant: the request's is the platform's, so the tenant's comes after it, and does nothing the second time.
 import { z } from 'zod';
-import { type Database, platform_tenant_id, systemActor, type Tx } from '../../db.ts';
+import { type Database, systemActor, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
-import { decodeId, encodeId, newUuid } from '../../id.ts';
+import { decodeId } from '../../id.ts';
 import { callRoute, type Route, writeRoute } from '../../route.ts';
 import { findTenant, TenantPathSchema, tenantOf } from '../tenants/index.ts';
 import { projections } from './manifest.ts';
 import { findProjection, type Projection } from './projection.ts';
 import { recounted, statesOf } from './projection_routes.ts';
+import { namedIn, orderOf, type RebuildOrders } from './rebuild_orders.ts';
 import {
   CancellationSchema,
   DifferencesQuerySchema,
@@ -16,31 +17,21 @@ import {
   NewCancellationSchema,
   NewDropSchema,
   NewRebuildSchema,
-  RebuildOrderSchema,
   renderTenantProjection,
   TenantDifferencesSchema,
   TenantProjectionSchema,
   TenantRebuildOrderSchema,
 } from './rebuild_schema.ts';
-import type { Rebuilder } from './rebuilder.ts';
 import {
   dropVersions,
   listProjectionStates,
   maybeCancelRebuild,
-  maybeStartRebuild,
   type ProjectionState,
   sweepVersions,
 } from './rebuilds.ts';
 import { recountProjection } from './recounts.ts';
 
-const tenants_per_page = 1_000;
-
-export interface RebuildRouteOptions {
-  rebuilder: Rebuilder;
-  listTenants: (page: { after: string | null; row_limit: number }) => Promise<string[]>;
-}
-
-export function rebuildRoutes(database: Database, { rebuilder, listTenants }: RebuildRouteOptions): Route[] {
+export function rebuildRoutes(database: Database, orders: RebuildOrders): Route[] {
   const tag = 'Projections';
   const may_read = { action: 'read', subject: 'tenant' } as const;
   const may_update = { action: 'update', subject: 'tenant' } as const;
@@ -116,35 +107,7 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       },
       async complete(answer) {
         const order = TenantRebuildOrderSchema.parse(JSON.parse(answer));
-        await start(decodeId('tenant', order.tenant_id, '#/tenant_id'), order);
-      },
-    }),
-    writeRoute({
-      method: 'post',
-      path: '/v1/projection_rebuilds',
-      operation_id: 'rebuildProjections',
-      summary: 'Rebuild projections of all tenants',
-      description:
-        "As for one tenant, for each and for the platform's own log; a projection that is being rebuilt already, or (`from: kept`) has no version to go on with, is left alone. For platform keys.",
-      tag,
-      permission: may_update,
-      body: NewRebuildSchema,
-      example: {},
-      responses: { 201: RebuildOrderSchema },
-      problems: ['not_found'],
-      async handler(_tx, { body }) {
-        return { status: 201, body: orderOf(namedIn(body.projections), body) };
-      },
-      async complete(answer) {
-        const order = RebuildOrderSchema.parse(JSON.parse(answer));
-        await start(platform_tenant_id, order);
-        for (let after: string | null = null; ; ) {
-          const page: string[] = await listTenants({ after, row_limit: tenants_per_page });
-          for (const tenant_id of page) await start(tenant_id, order);
-          const last = page.at(-1);
-          if (last === undefined || page.length < tenants_per_page) return;
-          after = last;
-        }
+        await orders.start(decodeId('tenant', order.tenant_id, '#/tenant_id'), order);
       },
     }),
     writeRoute({
@@ -226,26 +189,6 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
     }),
   ];
 
-  async function start(tenant_id: string, order: z.infer<typeof RebuildOrderSchema>): Promise<void> {
-    const order_id = decodeId('rebuild', order.id, '#/id');
-    const { stops_on_difference } = order;
-    for (const projection of namedIn(order.projections)) {
-      try {
-        await database.transaction(systemActor(tenant_id), (tx) =>
-          maybeStartRebuild(tx, projection, {
-            order_id,
-            from_kept: order.from === 'kept',
-            stops_on_difference,
-          }),
-        );
-      } catch (error) {
-        // Somebody else has begun one just now: it is being rebuilt, as was asked.
-        if (!(error instanceof Problem) || error.code !== 'rebuild_running') throw error;
-      }
-    }
-    rebuilder.wake(tenant_id);
-  }
-
   /** Errors: `not_found`. */
   async function findStates(tx: Tx, tenant_id: string, named: Projection[]): Promise<ProjectionState[]> {
     await findTenant(tx, tenant_id);
@@ -255,22 +198,4 @@ export function rebuildRoutes(database: Database, { rebuilder, listTenants }: Re
       named.map(({ name }) => name),
     );
   }
-}
-
-/** Errors: `not_found`. */
-function namedIn(names: string[] | undefined): Projection[] {
-  if (names === undefined) return projections;
-  return [...new Set(names)].map((name, index) =>
-    findProjection(projections, name, `#/projections/${index}`),
-  );
-}
-
-function orderOf(named: Projection[], { from, stops_on_difference }: z.infer<typeof NewRebuildSchema>) {
-  return {
-    id: encodeId('rebuild', newUuid()),
-    projections: named.map(({ name }) => name),
-    from,
-    stops_on_difference,
-    status: 'running',
-  };
 }

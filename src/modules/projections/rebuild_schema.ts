@@ -149,6 +149,42 @@ export const CancellationSchema = z
   })
   .meta({ id: 'RebuildCancellation' });
 
+export const NewAllCancellationSchema = z.strictObject({
+  projection: NameSchema.optional().meta({ description: 'Which; all when absent' }),
+});
+
+export const AllCancellationSchema = z
+  .object({
+    projections: z.array(z.string()),
+    running_count: z.int().meta({ description: 'Rebuilds that ran when it was asked for' }),
+    canceled_at: InstantSchema.meta({ description: 'Those that have begun since go on' }),
+    status: z.literal('canceled'),
+  })
+  .meta({ id: 'RebuildsCancellation' });
+
+export const RebuildProgressQuerySchema = z.strictObject({
+  projection: NameSchema.optional().meta({ description: 'Which; all when absent' }),
+  order: idSchema('rebuild')
+    .optional()
+    .meta({ description: 'The `id` that `POST /v1/projection_rebuilds` has answered' }),
+});
+
+const tenants = z.int().meta({ description: 'Tenants in which the newest rebuild stands so' });
+
+export const RebuildProgressSchema = z
+  .object({
+    projection: z.string(),
+    running: tenants,
+    swapped: tenants,
+    canceled: tenants,
+    failed: tenants,
+    positions_done: z.int().meta({ description: 'Of the logs as they were at the start' }),
+    positions_to_do: z.int(),
+    progress: z.number().meta({ description: 'From 0 to 1', example: 0.42 }),
+    difference_count: z.int().meta({ description: 'Rows in which versions differed' }),
+  })
+  .meta({ id: 'RebuildProgress', description: 'How the rebuilds of a projection go over all tenants' });
+
 export const NewDropSchema = z.strictObject({
   projection: NameSchema,
   versions: z

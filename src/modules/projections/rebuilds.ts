@@ -62,7 +62,7 @@ export async function maybeStartRebuild(
   });
 }
 
-const RunningSchema = z.object({
+export const RunningSchema = z.object({
   tenant_id: z.string(),
   projection: z.string(),
   number: z.number(),

@@ -1,6 +1,7 @@
 // Dimensions: the metadata keys by whose values daily activity is split.
 import { z } from 'zod';
 import { queries, type Tx } from '../../db.ts';
+import { Problem } from '../../errors.ts';
 import { InstantSchema } from '../../instant.ts';
 import { appendEvent } from '../log/index.ts';
 
@@ -45,4 +46,14 @@ export async function createReportDimension(tx: Tx, key: string): Promise<Report
 
 export async function listReportDimensions(tx: Tx): Promise<ReportDimension[]> {
   return tx.many(sql.report_dimension_list, { tenant_id: tx.actor.tenant_id }, ReportDimensionSchema);
+}
+
+/** Errors: `not_found`. */
+export async function checkDimension(tx: Tx, key: string): Promise<void> {
+  const dimensions = await listReportDimensions(tx);
+  if (dimensions.some((dimension) => dimension.key === key)) return;
+  const detail = 'there is no such dimension of reports';
+  throw new Problem('not_found', detail, {
+    errors: [{ pointer: '#/query/dimension', code: 'not_found', detail }],
+  });
 }

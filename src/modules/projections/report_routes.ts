@@ -1,6 +1,7 @@
 // Routes of reports.
 import { z } from 'zod';
 import type { Database } from '../../db.ts';
+import { readingSchema } from '../../reading.ts';
 import { callRoute, type Route, readRoute, writeRoute } from '../../route.ts';
 import {
   DailyBalanceSchema,
@@ -8,7 +9,7 @@ import {
   listDailyBalances,
   renderDailyBalance,
 } from './balances_daily.ts';
-import { columnsOf, reading_problems, readingSchema, replyReading } from './reading.ts';
+import { projection_problems, replyProjection } from './reading.ts';
 import {
   createReportDimension,
   listReportDimensions,
@@ -76,13 +77,13 @@ export function reportRoutes(database: Database): Route[] {
       query: ActivityQuerySchema,
       responses: { 200: readingSchema(ActivitySchema) },
       csv: true,
-      problems: reading_problems,
+      problems: ['not_found', ...projection_problems],
       handler: (input) =>
-        replyReading(database, input, {
+        replyProjection(database, input, {
           projection: 'reports',
           list: 'daily_activity',
           key: ActivityKeySchema,
-          columns: columnsOf(ActivitySchema),
+          item: ActivitySchema,
           read: (tx, version, page) => listActivity(tx, version, input.query, page),
           keyOf: (row) => [row.effective_on, row.value, row.account_type, row.currency],
           render: renderActivity,
@@ -101,13 +102,13 @@ export function reportRoutes(database: Database): Route[] {
       query: DailyQuerySchema,
       responses: { 200: readingSchema(DailyBalanceSchema) },
       csv: true,
-      problems: reading_problems,
+      problems: ['not_found', ...projection_problems],
       handler: (input) =>
-        replyReading(database, input, {
+        replyProjection(database, input, {
           projection: 'balances_daily',
           list: 'daily_balances',
           key: z.string(),
-          columns: columnsOf(DailyBalanceSchema),
+          item: DailyBalanceSchema,
           read: (tx, version, page) => listDailyBalances(tx, version, input.query, page),
           keyOf: ({ code }) => code,
           render: renderDailyBalance,

@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import { queries, type Tx } from '../../db.ts';
 import type { PageRequest } from '../../page.ts';
+import { ReadingQuerySchema } from '../../reading.ts';
 import { DateSchema } from './days.ts';
 import type { Projection } from './projection.ts';
-import { ReadingQuerySchema } from './reading.ts';
+import { checkDimension } from './report_dimensions.ts';
 
 const sql = queries(import.meta.url, 'reports_apply', 'reports_recount', 'reports_state', 'report_list');
 
@@ -31,6 +32,10 @@ export const ActivityQuerySchema = ReadingQuerySchema.extend({
   value: z.string().max(500).optional().meta({ description: 'Only this value of the dimension' }),
   account_type: account_types.optional(),
   currency: z.string().max(12).optional().meta({ example: 'EUR' }),
+}).refine(({ dimension, value }) => value === undefined || dimension !== undefined, {
+  path: ['value'],
+  error: 'a value is one of a dimension: give that too',
+  params: { code: 'dimension_missing' },
 });
 
 const sum = z
@@ -68,20 +73,22 @@ const RowSchema = z.object({
 });
 export type ActivityRow = z.infer<typeof RowSchema>;
 
-/** In the order of days. */
+/** In the order of days. Errors: `not_found` for a dimension. */
 export async function listActivity(
   tx: Tx,
   version: number,
   query: z.infer<typeof ActivityQuerySchema>,
   page: PageRequest<z.infer<typeof ActivityKeySchema>>,
 ): Promise<ActivityRow[]> {
+  const { dimension } = query;
+  if (dimension !== undefined) await checkDimension(tx, dimension);
   const [after_on, after_value, after_type, after_currency] = page.after ?? [null, null, null, null];
   return tx.many(
     sql.report_list,
     {
       tenant_id: tx.actor.tenant_id,
       version,
-      dimension: query.dimension ?? null,
+      dimension: dimension ?? null,
       from: query.from ?? null,
       as_of: query.as_of ?? null,
       value: query.value ?? null,

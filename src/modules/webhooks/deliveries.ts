@@ -4,7 +4,8 @@ import { queries, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { encodeId, newUuid } from '../../id.ts';
 import type { PageRequest } from '../../page.ts';
-import { appendEvent } from '../log/index.ts';
+import { checkReached } from '../../position.ts';
+import { appendEvent, headPosition } from '../log/index.ts';
 import { lockEndpoint } from './endpoints.ts';
 import { WebhookAttemptSchema, WebhookDeliverySchema } from './schema.ts';
 
@@ -99,13 +100,14 @@ export async function repeatDelivery(tx: Tx, id: string): Promise<Delivery> {
 
 /**
  * New deliveries of each event after a position up to another that the endpoint wants, delivered before or not.
- * Errors: `not_found`, `webhook_not_enabled`, `replay_too_long`.
+ * Errors: `not_found`, `webhook_not_enabled`, `replay_too_long`, `invalid_request` for a position that the log has not reached.
  */
 export async function replayRange(tx: Tx, endpoint_id: string, range: { after: number; up_to: number }) {
   await lockEnabled(tx, endpoint_id);
   if (range.up_to - range.after > max_replay_positions) {
     throw new Problem('replay_too_long', `A replay has at most ${max_replay_positions} positions`);
   }
+  checkReached('#/up_to', range.up_to, await headPosition(tx));
   const { count } = await tx.one(
     sql.webhook_range_replay,
     { tenant_id: tx.actor.tenant_id, endpoint_id, after_position: range.after, up_to: range.up_to },

@@ -96,7 +96,7 @@ export const delivery_routes: Route[] = [
     path: '/v1/webhook_endpoints/{webhook_endpoint}/replay',
     operation_id: 'replayWebhookRange',
     summary: 'Deliver a range of events again',
-    description: `What the endpoint wants of at most ${max_replay_positions} positions, delivered before or not.`,
+    description: `What the endpoint wants of at most ${max_replay_positions} positions of the log, delivered before or not.`,
     tag,
     permission: { action: 'update', subject: 'webhook' },
     params: EndpointPathSchema,

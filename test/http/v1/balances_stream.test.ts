@@ -168,12 +168,20 @@ test('what cannot be followed is refused', async () => {
   const { tenant } = await aBusyTenant();
   const refusals = [];
   const many = Array.from({ length: 51 }, (_, index) => `customers:${index}`).join();
-  for (const query of ['', '?accounts=a&code_prefix=b', '?accounts=customers:nobody', `?accounts=${many}`]) {
+  const queries = [
+    '',
+    '?accounts=a&code_prefix=b',
+    '?accounts=customers:alice&group_by=type',
+    '?accounts=customers:nobody',
+    `?accounts=${many}`,
+  ];
+  for (const query of queries) {
     const stream = await open(tenant, query);
     await stream.ended;
     refusals.push([stream.status, z.looseObject({ code: z.string() }).parse(JSON.parse(stream.text)).code]);
   }
   expect(refusals).toEqual([
+    [400, 'invalid_request'],
     [400, 'invalid_request'],
     [400, 'invalid_request'],
     [404, 'not_found'],

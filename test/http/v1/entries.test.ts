@@ -27,6 +27,7 @@ const PageSchema = z.object({
   data: z.array(LineSchema),
   has_more: z.boolean(),
   next_cursor: z.string().nullable(),
+  position: z.number(),
 });
 
 async function page(api: Client, account: string, query: Record<string, string>) {
@@ -176,5 +177,45 @@ test("a cursor of another account's statement is refused", async () => {
 test('an account without entries has an empty statement', async () => {
   const api = server.client((await aTenant()).api_key);
   await anAccount(api, { code: 'a' });
-  expect(await page(api, 'a', {})).toEqual({ data: [], has_more: false, next_cursor: null });
+  expect(await page(api, 'a', {})).toEqual({ data: [], has_more: false, next_cursor: null, position: 2 });
+});
+
+test('a statement tells its position, also without a line, and waits for none', async () => {
+  const api = server.client((await aTenant()).api_key);
+  for (const code of ['cash', 'alice', 'bob']) await anAccount(api, { code });
+  const { position } = await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '5' });
+  for (const account of ['alice', 'bob']) {
+    expect(await page(api, account, { min_position: String(position) })).toMatchObject({ position });
+    expect(
+      (await api.get(`/v1/accounts/${account}/entries?min_position=${position + 1}`)).body,
+    ).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ pointer: '#/query/min_position', code: 'position_ahead' }],
+    });
+  }
+});
+
+test('a statement is CSV when that is asked for, all of it unless a limit is given', async () => {
+  const api = server.client((await aTenant()).api_key);
+  await anAccount(api, { code: 'cash', type: 'asset' });
+  await anAccount(api, { code: 'alice' });
+  for (let amount = 1; amount <= 60; amount += 1) {
+    await aTransaction(api, { debit: 'cash', credit: 'alice', amount: `${amount}`, description: '=1+1' });
+  }
+  const lines = await statement(api, 'alice', { order: 'asc' });
+  const answer = await api.get('/v1/accounts/alice/entries?order=asc', { headers: { Accept: 'text/csv' } });
+  expect([answer.headers.get('content-type'), answer.headers.get('lattice-position')]).toEqual([
+    'text/csv; charset=utf-8',
+    String(lines.at(-1)?.position),
+  ]);
+  expect(answer.text.split('\r\n')).toEqual([
+    'transaction_id,position,direction,amount,balance,currency,scale,effective_at,recorded_at,description,reference',
+    ...lines.map((line) => Object.values({ ...line, description: `'${line.description}` }).join()),
+    '',
+  ]);
+  const paged = await api.get('/v1/accounts/alice/entries?format=csv&limit=2');
+  expect([paged.text.split('\r\n').length, paged.headers.get('link')]).toEqual([
+    4,
+    expect.stringContaining('rel="next"'),
+  ]);
 });

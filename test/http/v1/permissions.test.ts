@@ -57,6 +57,8 @@ const allowed: Record<string, RoleName[]> = {
   'POST /v1/tenants/{tenant}/projection_rebuild_cancellations': platform,
   'POST /v1/tenants/{tenant}/projection_drops': platform,
   'POST /v1/projection_rebuilds': platform,
+  'GET /v1/projection_rebuilds': platform,
+  'POST /v1/projection_rebuild_cancellations': platform,
   'GET /v1/projections': [...staff, ...platform],
   'GET /v1/projection_differences': [...staff, ...platform],
 

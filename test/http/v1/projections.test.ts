@@ -2,52 +2,19 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { asSuperuser } from '../../support/database.ts';
-import { anAccount, aTenant, aTransaction } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
-import { TestStream } from '../../support/stream.ts';
-import { waitFor } from '../../support/wait.ts';
+import { aShop, PageSchema } from '../shop.ts';
 
 const server = await startServer();
+const newShop = () => aShop(server);
 
 const ProblemSchema = z.looseObject({
   code: z.string(),
   errors: z.array(z.looseObject({ code: z.string() })).optional(),
 });
-const PageSchema = z.object({
-  data: z.array(z.record(z.string(), z.unknown())),
-  has_more: z.boolean(),
-  next_cursor: z.string().nullable(),
-  position: z.number(),
-});
-
-async function aShop() {
-  const tenant = await aTenant();
-  const api = server.client(tenant.api_key);
-  await anAccount(api, { code: 'receivables:customers', type: 'asset' });
-  await anAccount(api, { code: 'assets:bank', type: 'asset' });
-  await anAccount(api, { code: 'revenue:sales', type: 'revenue' });
-  let position = 0;
-  const post = async (debit: string, credit: string, amount: string, rest: Record<string, unknown>) => {
-    const posted = await aTransaction(api, { debit, credit, amount, ...rest });
-    position = posted.position;
-    return posted;
-  };
-  const raise = (amount: string, metadata: Record<string, string>, effective_at = '2026-01-10T12:00:00Z') =>
-    post('receivables:customers', 'revenue:sales', amount, { metadata, effective_at });
-  const pay = (amount: string, metadata: Record<string, string>, effective_at = '2026-02-10T12:00:00Z') =>
-    post('assets:bank', 'receivables:customers', amount, { metadata, effective_at });
-  const read = async (path: string) => {
-    const separator = path.includes('?') ? '&' : '?';
-    return (await api.get(`${path}${separator}min_position=${position}`)).as(PageSchema);
-  };
-  const follow = async (path: string, body: unknown = {}) => {
-    position = (await api.post(path, body)).as(z.looseObject({ position: z.number() })).position;
-  };
-  return { tenant, api, raise, pay, post, read, follow, at: () => position };
-}
 
 /** One line for each, as far as money goes. */
-async function owed(shop: Awaited<ReturnType<typeof aShop>>, query: string) {
+async function owed(shop: Awaited<ReturnType<typeof newShop>>, query: string) {
   const { data } = await shop.read(`/v1/invoices${query}`);
   return data.map(
     ({ invoice, customer, raised, paid, due, status, bucket, days_overdue }) =>
@@ -56,7 +23,7 @@ async function owed(shop: Awaited<ReturnType<typeof aShop>>, query: string) {
 }
 
 test('an invoice is what was raised less what was paid, as of any day, overdue from the day after it is due', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   await shop.raise('10000', { invoice: 'inv_1', customer: 'alice', due_on: '2026-01-31' });
   await shop.pay('4000', { invoice: 'inv_1' });
   await shop.pay('6000', { invoice: 'inv_1' }, '2026-03-15T00:00:00Z');
@@ -77,7 +44,7 @@ test('an invoice is what was raised less what was paid, as of any day, overdue f
 });
 
 test('a reversal takes back what its target did, a capture counts for the hold, a hold does not count', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   const raised = await shop.raise('1000', { invoice: 'inv_1', customer: 'alice', due_on: '2026-01-31' });
   const paid = await shop.pay('300', { invoice: 'inv_1' });
   await shop.follow(`/v1/transactions/${paid.id}/reversal`, { amount: '100' });
@@ -94,7 +61,7 @@ test('a reversal takes back what its target did, a capture counts for the hold, 
 });
 
 test('aging says per customer how long what is due has been overdue', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   const due = { a: '2026-05-31', b: '2026-05-01', c: '2026-04-01', d: '2026-03-02', e: '2026-03-01' };
   for (const [index, due_on] of Object.values(due).entries()) {
     await shop.raise(`${10 ** index}`, { invoice: `inv_${index}`, customer: 'alice', due_on });
@@ -133,7 +100,7 @@ test('aging says per customer how long what is due has been overdue', async () =
 });
 
 test('daily activity is split by a dimension from the position on that names it', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   await shop.raise('100', { channel: 'web' });
   await shop.api.post('/v1/report_dimensions', { key: 'channel' });
   const web = await shop.raise('20', { channel: 'web' });
@@ -165,7 +132,7 @@ test('daily activity is split by a dimension from the position on that names it'
 });
 
 test('a balance at the end of a day is the one that the account tells of that instant, on both axes', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   await shop.raise('1000', {}, '2026-01-10T23:59:59.999999Z');
   await shop.raise('200', {}, '2026-01-11T00:00:00Z');
   await shop.pay('30', {}, '2026-01-12T08:00:00Z');
@@ -186,7 +153,7 @@ test('a balance at the end of a day is the one that the account tells of that in
 });
 
 test('pages follow each other, and a cursor is bound to its filters', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   for (const number of [1, 2, 3]) await shop.raise('5', { invoice: `inv_${number}` });
   const first = await shop.read('/v1/invoices?limit=2');
   expect(first.data.map(({ invoice }) => invoice)).toEqual(['inv_1', 'inv_2']);
@@ -197,7 +164,7 @@ test('pages follow each other, and a cursor is bound to its filters', async () =
 });
 
 test('a page goes on after a name of any characters that metadata may have', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   const names = ['\u0001'.repeat(500), '漢'.repeat(500), '😀'.repeat(250)];
   for (const invoice of names) await shop.raise('1', { invoice, customer: invoice });
   for (const list of ['/v1/invoices', '/v1/invoices/aging']) {
@@ -213,7 +180,7 @@ test('a page goes on after a name of any characters that metadata may have', asy
 });
 
 test('a cursor with what Postgres would refuse is none', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   await shop.raise('1', { invoice: 'inv_1' });
   await shop.raise('1', { invoice: 'inv_2' });
   const forge = async (list: string, key: unknown) => {
@@ -231,7 +198,7 @@ test('a cursor with what Postgres would refuse is none', async () => {
 });
 
 test('CSV has all rows, quotes what needs it, runs no formula, and says its position', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   await shop.raise('5', { invoice: 'inv_1', customer: '=HYPERLINK("x")' });
   await shop.raise('6', { invoice: 'inv, "2"', customer: '-5' });
   await shop.raise('7', { invoice: '@sum', customer: 'line\nbreak' });
@@ -255,7 +222,7 @@ test('CSV has all rows, quotes what needs it, runs no formula, and says its posi
 });
 
 test('a position beyond the log is refused, and one that a parked projection does not reach is to be retried', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   await shop.raise('5', { invoice: 'inv_1' });
   await shop.read('/v1/invoices');
   const ahead = await shop.api.get(`/v1/invoices?min_position=${shop.at() + 1000}`);
@@ -278,7 +245,7 @@ test('a position beyond the log is refused, and one that a parked projection doe
 });
 
 test('what is no date, no number and no filter is named', async () => {
-  const { api } = await aShop();
+  const { api } = await newShop();
   for (const query of ['as_of=2026-02-30', 'min_position=-1', 'status=late', 'format=xml', 'colour=red']) {
     const answer = await api.get(`/v1/invoices?${query}`);
     expect([query, answer.status, ProblemSchema.parse(answer.body).code]).toEqual([
@@ -289,38 +256,30 @@ test('what is no date, no number and no filter is named', async () => {
   }
 });
 
-test('a projection is followed as it moves; one that is not there is a 404', async () => {
-  const shop = await aShop();
-  const open = (name: string) =>
-    TestStream.open(`${server.url}/v1/projections/${name}/stream`, { api_key: shop.tenant.api_key });
-  const missing = await shop.api.get('/v1/projections/nothing/stream');
-  expect([missing.status, ProblemSchema.parse(missing.body).code]).toEqual([404, 'not_found']);
-  const StateSchema = z.object({
-    position: z.number(),
-    projection: z.string(),
-    version: z.number(),
-    lag_events: z.number(),
-    data: z.array(z.looseObject({})).nullable(),
-  });
-  const stream = await open('invoices');
-  const daily = await open('balances_daily');
-  const states = (from: TestStream) =>
-    from.events.map(({ data }) => StateSchema.parse(JSON.parse(data ?? '')));
-  await stream.count(1);
-  await shop.raise('5', { invoice: 'inv_1' });
-  await shop.pay('2', { invoice: 'inv_1' });
-  const last = await waitFor('the stream has come to the last position', () =>
-    states(stream).find(({ position, lag_events }) => position === shop.at() && lag_events === 0),
-  );
-  expect(last.data).toEqual([{ currency: 'EUR', scale: 2, invoice_count: 1, due: '3', overpaid: '0' }]);
-  await waitFor('so has the other', () => states(daily).some(({ position }) => position === shop.at()));
-  expect(states(daily).every(({ data }) => data === null)).toBe(true);
-  await stream.close();
-  await daily.close();
+test('an account or a dimension that is not there is a 404, not an empty report', async () => {
+  const { api, raise, read } = await newShop();
+  await raise('5', { channel: 'web' });
+  const refusals = [];
+  for (const path of [
+    '/v1/balances/daily?account=nobody',
+    '/v1/reports/daily_activity?dimension=channel',
+    '/v1/reports/daily_activity?value=web',
+  ]) {
+    const answer = await api.get(path);
+    refusals.push([answer.status, ProblemSchema.parse(answer.body).errors?.map(({ code }) => code)]);
+  }
+  expect(refusals).toEqual([
+    [404, undefined],
+    [404, ['not_found']],
+    [400, ['dimension_missing']],
+  ]);
+  expect((await api.post('/v1/report_dimensions', { key: 'channel' })).status).toBe(201);
+  expect((await read('/v1/reports/daily_activity?dimension=channel')).data).toEqual([]);
+  expect((await read('/v1/balances/daily?account=assets:bank')).data).toEqual([]);
 });
 
 test('a recount that differs everywhere answers a thousand differences, not all', async () => {
-  const shop = await aShop();
+  const shop = await newShop();
   await asSuperuser(
     z.unknown(),
     `insert into projection.reports_v

@@ -1,4 +1,4 @@
-// GET /v1/balances and GET /v1/trial_balance: sums over accounts, exact now and at any instant.
+// GET /v1/balances and GET /v1/trial_balance: sums over accounts, exact now and at any instant, as pages and as CSV.
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { randomBooks } from '../../modules/ledger/random_books.ts';
@@ -23,6 +23,9 @@ const RollUpPageSchema = z.object({
   data: z.array(RollUpSchema),
   has_more: z.boolean(),
   next_cursor: z.string().nullable(),
+  position: z.number(),
+  as_of: z.string().nullable(),
+  known_at: z.union([z.string(), z.number()]).nullable(),
 });
 const TrialBalanceSchema = z.object({
   position: z.number(),
@@ -151,6 +154,86 @@ describe('roll-ups', () => {
       expect(fr?.[3]).toBe(String(3 + 10 * count));
     }
   });
+
+  test('an answer tells its position, also when nobody is in it', async () => {
+    const api = await books();
+    const { position } = await aTransaction(api, { debit: 'cash', credit: 'customers:fr', amount: '1' });
+    for (const query of [{}, { code_prefix: 'nobody' }]) {
+      const now = await rollUps(api, { ...query, min_position: String(position) });
+      expect(now).toMatchObject({ position, as_of: null, known_at: null });
+      expect(now.data.every((each) => each.position === position)).toBe(true);
+    }
+    const known_at = String(position - 1);
+    expect(await rollUps(api, { code_prefix: 'nobody', known_at })).toEqual({
+      data: [],
+      has_more: false,
+      next_cursor: null,
+      position: position - 1,
+      as_of: null,
+      known_at: position - 1,
+    });
+    for (const name of ['min_position', 'known_at']) {
+      expect((await api.get(`/v1/balances?${name}=${position + 1}`)).body).toMatchObject({
+        code: 'invalid_request',
+        errors: [{ pointer: `#/query/${name}`, code: 'position_ahead' }],
+      });
+    }
+  });
+
+  test('at any instant are the sums of the balances of that instant', async () => {
+    const api = server.client((await aTenant()).api_key);
+    const codes = await randomBooks(api, 13, 700);
+    const as_of = new Date(Date.now() - 20 * 86_400_000).toISOString();
+    const seen = new Set<string>();
+    for (const query of [{ as_of }, { known_at: '400' }, { as_of, known_at: '400' }]) {
+      const { data, position } = await rollUps(api, { ...query, group_by: 'type', limit: '200' });
+      const sums = new Map<string, bigint[]>();
+      for (const code of codes) {
+        const answer = await api.get(`/v1/accounts/${code}/balance?${new URLSearchParams(query)}`);
+        const { posted, pending, currency } = answer.as(
+          RollUpSchema.pick({ posted: true, pending: true, currency: true }),
+        );
+        const { type } = (await api.get(`/v1/accounts/${code}`)).as(z.looseObject({ type: z.string() }));
+        const key = `${type} ${currency}`;
+        const values = [posted.debits, posted.credits, posted.balance, pending.out, pending.in].map(BigInt);
+        sums.set(
+          key,
+          values.map((value, index) => value + (sums.get(key)?.[index] ?? 0n)),
+        );
+      }
+      const found = data.map(({ group, currency, posted, pending }) => [
+        `${group} ${currency}`,
+        [posted.debits, posted.credits, posted.balance, pending.out, pending.in].map(BigInt),
+      ]);
+      expect(Object.fromEntries(found)).toEqual(Object.fromEntries(sums));
+      if ('known_at' in query) expect(position).toBe(400);
+      seen.add(JSON.stringify(data.map(({ posted, pending }) => [posted, pending])));
+    }
+    expect(seen.size).toBe(3);
+  });
+
+  test('are CSV when that is asked for, all of them unless a limit is given', async () => {
+    const api = await books();
+    const { position } = await rollUps(api, {});
+    const answer = await api.get('/v1/balances?group_by=segment', { headers: { Accept: 'text/csv' } });
+    expect([answer.headers.get('content-type'), answer.headers.get('lattice-position')]).toEqual([
+      'text/csv; charset=utf-8',
+      String(position),
+    ]);
+    expect(answer.text.split('\r\n')).toEqual([
+      'group,currency,scale,account_count,normal_side,posted_debits,posted_credits,posted_balance,pending_out,pending_in,available,position',
+      `cash,EUR,2,1,debit,123,0,123,40,0,83,${position}`,
+      `cash,USD,2,1,debit,7,0,7,0,0,7,${position}`,
+      `customers,EUR,2,4,credit,0,123,123,40,0,83,${position}`,
+      `customers,USD,2,1,credit,0,7,7,0,0,7,${position}`,
+      '',
+    ]);
+    const paged = await api.get('/v1/balances?group_by=segment&format=csv&limit=1');
+    expect([paged.text.split('\r\n').length, paged.headers.get('link')]).toEqual([
+      3,
+      expect.stringContaining('rel="next"'),
+    ]);
+  });
 });
 
 async function trialBalance(api: Client, query: Record<string, string>) {
@@ -217,11 +300,28 @@ describe('the trial balance', () => {
     }
   });
 
+  test('is CSV when that is asked for, with all its lines', async () => {
+    const api = await books();
+    const { data, position } = await trialBalance(api, { limit: '200' });
+    const answer = await api.get('/v1/trial_balance?format=csv');
+    expect([answer.headers.get('content-type'), answer.headers.get('lattice-position')]).toEqual([
+      'text/csv; charset=utf-8',
+      String(position),
+    ]);
+    expect(answer.text.split('\r\n')).toEqual([
+      'account_id,code,type,currency,scale,debit,credit',
+      ...data.map((line) => Object.values(line).join()),
+      '',
+    ]);
+  });
+
   test('a position that the log has not reached is refused', async () => {
     const api = await books();
-    expect((await api.get('/v1/trial_balance?known_at=1000000')).body).toMatchObject({
-      code: 'invalid_request',
-      errors: [{ pointer: '#/query/known_at' }],
-    });
+    for (const name of ['known_at', 'min_position']) {
+      expect((await api.get(`/v1/trial_balance?${name}=1000000`)).body).toMatchObject({
+        code: 'invalid_request',
+        errors: [{ pointer: `#/query/${name}`, code: 'position_ahead' }],
+      });
+    }
   });
 });

@@ -216,7 +216,7 @@ describe('reading', () => {
     };
     expect(await list('')).toEqual([4, 3, 2, 1, 0]);
     expect(await list(`account=${alice}`)).toEqual([4, 2, 0]);
-    expect(await list('account=nobody')).toEqual([]);
+    expect((await api.get('/v1/transactions?account=nobody')).body).toMatchObject({ code: 'not_found' });
     expect(await list('account_prefix=customers:b')).toEqual([3, 1]);
     expect(await list('reference=r3')).toEqual([3]);
     expect(await list('metadata[order]=o_1')).toEqual([3, 1]);
@@ -237,5 +237,20 @@ describe('reading', () => {
       `/v1/transactions?account=${alice}&cursor=${first.as(PageSchema).next_cursor}`,
     );
     expect(mismatch.body).toMatchObject({ code: 'cursor_mismatch' });
+  });
+
+  test('a key of metadata is found by whatever it is called', async () => {
+    const { api, cash, alice } = await books();
+    const keys = ['a[b]', 'a][b', ']', '[', 'a[b', 'a]', 'a.b', 'a=b&c', 'a b'];
+    for (const key of keys)
+      await aTransaction(api, { debit: cash, credit: alice, metadata: { [key]: 'here' } });
+    for (const key of keys) {
+      for (const name of [`metadata[${encodeURIComponent(key)}]`, encodeURIComponent(`metadata[${key}]`)]) {
+        const found = (await api.get(`/v1/transactions?${name}=here`)).as(PageSchema);
+        expect([key, found.data.map(({ metadata }) => metadata)]).toEqual([key, [{ [key]: 'here' }]]);
+      }
+    }
+    const raw = (await api.get('/v1/transactions?metadata[a[b]]=here')).as(PageSchema);
+    expect(raw.data.map(({ metadata }) => metadata)).toEqual([{ 'a[b]': 'here' }]);
   });
 });

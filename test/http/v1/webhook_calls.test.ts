@@ -107,6 +107,11 @@ test('a 410 disables the endpoint and says so in the log; enabled again, it is c
   expect((await api.post(`/v1/webhook_endpoints/${id}/enablement`)).as(EndpointSchema).status).toBe(
     'enabled',
   );
+  const ahead = await api.post(`/v1/webhook_endpoints/${id}/replay`, { after: 99_990, up_to: 100_000 });
+  expect(ahead.body).toMatchObject({
+    code: 'invalid_request',
+    errors: [{ pointer: '#/up_to', code: 'position_ahead' }],
+  });
   const replayed = (await api.post(`/v1/webhook_endpoints/${id}/replay`, replay)).as(
     z.looseObject({ deliveries: z.number() }),
   );

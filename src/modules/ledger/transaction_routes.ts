@@ -160,8 +160,9 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
       operation_id: 'reverseTransaction',
       summary: 'Reverse a transaction',
       description:
-        'An equal and opposite transaction, linked both ways. Partial reversals run down what is left. `force` passes limits and needs ' +
-        'the permission `force:transaction`.',
+        'An equal and opposite transaction, linked both ways. Partial reversals run down what is left. An amount suffices for a part of a ' +
+        'transaction with one debit and one credit; of one with several, name the entries as the reversal posts them: each within what is ' +
+        'left of its account and side. `force` passes limits and needs the permission `force:transaction`.',
       tag,
       permission: { action: 'create', subject: 'transaction' },
       params: TransactionParamsSchema,

@@ -139,6 +139,10 @@ const reversal_fields = {
   amount: AmountSchema.optional().meta({
     description: 'Part of the transaction; absent means all that is left',
   }),
+  entries: EntriesSchema.optional().meta({
+    description:
+      'Which part, when the transaction has several entries: as the reversal posts them, so each on the side opposite to that of its original',
+  }),
   force: z
     .boolean()
     .optional()
@@ -147,6 +151,7 @@ const reversal_fields = {
 };
 export const ReversalRequestSchema = z
   .strictObject(reversal_fields)
+  .refine(amount_or_entries.when, amount_or_entries.problem)
   .meta({ id: 'ReversalRequest', example: { reference: 're_123' } });
 export type ReversalRequest = z.infer<typeof ReversalRequestSchema>;
 
@@ -166,11 +171,9 @@ const BulkCaptureSchema = z
   .strictObject({ capture_of: idSchema('transaction'), ...capture_fields, ...item_key })
   .refine(amount_or_entries.when, amount_or_entries.problem);
 const BulkVoidSchema = z.strictObject({ void_of: idSchema('transaction'), ...item_key });
-const BulkReversalSchema = z.strictObject({
-  reversal_of: idSchema('transaction'),
-  ...reversal_fields,
-  ...item_key,
-});
+const BulkReversalSchema = z
+  .strictObject({ reversal_of: idSchema('transaction'), ...reversal_fields, ...item_key })
+  .refine(amount_or_entries.when, amount_or_entries.problem);
 
 /** The schema that an item claims to follow: by the field that names its target, else a posting. */
 export function bulkItemSchema(item: unknown) {

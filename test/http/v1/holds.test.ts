@@ -124,6 +124,33 @@ describe('a hold', () => {
     expect(await balance(api, 'fees')).toEqual({ posted: '30', out: '0', in: '0', available: '30' });
   });
 
+  test('that gives its rest back with a capture lists that under the accounts of its entries alone', async () => {
+    const { api } = await books();
+    await anAccount(api, { code: 'fees', type: 'revenue' });
+    const held = await api.post('/v1/transactions', {
+      entries: [
+        ...entries('300'),
+        { ...entries('30')[0], account: 'cash' },
+        { ...entries('30')[1], account: 'fees' },
+      ],
+      status: 'pending',
+    });
+    const { id } = held.as(TransactionSchema);
+    const capture = await api.post(`/v1/transactions/${id}/capture`, {
+      entries: entries('100'),
+      final: true,
+    });
+    const ids = async (query: string) =>
+      (await api.get(`/v1/transactions?${query}`))
+        .as(z.object({ data: z.array(TransactionSchema) }))
+        .data.map((each) => each.id);
+    const listed = [capture.as(TransactionSchema).id, id];
+    expect(await ids('account=shop')).toEqual(listed);
+    expect(await ids('account_prefix=sho')).toEqual(listed);
+    expect(await ids('account=fees')).toEqual([id]);
+    expect(await ids('account_prefix=fee')).toEqual([id]);
+  });
+
   test('is voided once, also on a closed account', async () => {
     const { api } = await books();
     const { id } = await hold(api, '400');

@@ -142,6 +142,16 @@ export class Problem extends Error {
   }
 }
 
+export const key_header_pointer = '#/header/Idempotency-Key';
+
+/** `pointer` is where the key is: in the request's header, or in an item. */
+export function keyReused(pointer = key_header_pointer): Problem {
+  const detail = 'This key was used for another request';
+  return new Problem('idempotency_key_reused', detail, {
+    errors: [{ pointer, code: 'idempotency_key_reused', detail }],
+  });
+}
+
 /** The RFC 9457 document of a problem. The stored answer of a refused request is exactly this text. */
 export function problemDocument(problem: Problem, instance: string, request_id: string) {
   const kind = problems[problem.code];

@@ -208,14 +208,10 @@ export const BulkRequestSchema = z
   })
   .meta({ id: 'BulkRequest', example: { atomic: true, transactions: [example_transaction] } });
 
-export const BulkEnvelopeSchema = z.union([
-  z.strictObject({ atomic: z.boolean().default(true), transactions: z.array(z.unknown()).min(1) }),
-  // the lines of NDJSON
-  z
-    .array(z.unknown())
-    .min(1)
-    .transform((transactions) => ({ atomic: true, transactions })),
-]);
+export const BulkEnvelopeSchema = z.strictObject({
+  atomic: z.boolean().default(true),
+  transactions: z.array(z.unknown()).min(1, 'a bulk request has at least one item'),
+});
 
 export const EntrySchema = z
   .object({

@@ -13,7 +13,8 @@ export function parseJsonItems(body: Buffer, list: ItemList): unknown {
     const spans = isShapeFault(error) ? findItems(text, list.field) : null;
     if (spans === null) throw error;
     const envelope = parseText(text.slice(0, spans.begin) + text.slice(spans.end), 'body');
-    return { ...Object(envelope), [list.field]: parseEach(spans.texts, list) };
+    if (typeof envelope !== 'object') throw error;
+    return { ...envelope, [list.field]: parseEach(spans.texts, list) };
   }
 }
 
@@ -22,11 +23,11 @@ export function parseNdjsonItems(body: Buffer, list: ItemList): unknown {
   // What is not UTF-8 is so in some of its lines: they are told apart as bytes.
   const lines = isUtf8(body) ? body.toString('utf8').split('\n') : body.toString('latin1').split('\n');
   const texts = lines.filter((line) => line.trim() !== '');
-  return { [list.field]: isUtf8(body) ? parseEach(texts, list) : parseEach(texts, list, parseBytes) };
+  return { [list.field]: isUtf8(body) ? parseEach(texts, list) : parseEach(texts, list, parseLine) };
 }
 
-/** The value of one item or line, or why it has none. */
-export function parseItem(text: string): unknown {
+/** The value of an item, or why it has none. */
+function parseItem(text: string): unknown {
   try {
     return parseText(text, 'item');
   } catch (error) {
@@ -35,8 +36,8 @@ export function parseItem(text: string): unknown {
   }
 }
 
-/** `latin1` has a character for each byte of the line. */
-export function parseBytes(latin1: string): unknown {
+/** The value of a line, or why it has none. `latin1` has a character for each of its bytes. */
+export function parseLine(latin1: string): unknown {
   const bytes = Buffer.from(latin1, 'latin1');
   if (isUtf8(bytes)) return parseItem(bytes.toString('utf8'));
   const detail = 'is not UTF-8';

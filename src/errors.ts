@@ -83,18 +83,18 @@ const catalogue = {
   currency_unknown: { status: 422, title: 'The currency is neither ISO 4217 nor registered by the tenant' },
   asset_taken: { status: 409, title: 'The asset is already registered' },
   // Transactions, in the order in which they are checked
-  account_not_found: { status: 422, title: 'An entry names an account that does not exist' },
-  currency_mismatch: { status: 422, title: "An entry's currency is not its account's" },
-  entries_unbalanced: { status: 422, title: 'Debits and credits differ' },
-  accounts_must_differ: { status: 422, title: 'Nothing moves between different accounts' },
-  account_closed: { status: 422, title: 'An entry names a closed account' },
-  amount_too_large: { status: 422, title: 'A total has more than 38 digits' },
   transaction_not_pending: { status: 409, title: 'The transaction is not pending' },
   transaction_not_posted: { status: 409, title: 'The transaction is not posted' },
   already_reversed: { status: 409, title: 'The transaction is already reversed in full' },
-  reversal_exceeds_transaction: { status: 422, title: 'More is reversed than is left of the transaction' },
+  account_not_found: { status: 422, title: 'An entry names an account that does not exist' },
+  currency_mismatch: { status: 422, title: "An entry's currency is not its account's" },
+  entries_unbalanced: { status: 422, title: 'Debits and credits differ' },
   capture_exceeds_hold: { status: 422, title: 'More is captured than is left of the hold' },
+  reversal_exceeds_transaction: { status: 422, title: 'More is reversed than is left of the transaction' },
   entries_required: { status: 422, title: 'An amount alone does not say how several entries share it' },
+  accounts_must_differ: { status: 422, title: 'Nothing moves between different accounts' },
+  account_closed: { status: 422, title: 'An entry names a closed account' },
+  amount_too_large: { status: 422, title: 'A total has more than 38 digits' },
   expiry_in_past: { status: 422, title: 'The hold would have expired already' },
   reference_taken: { status: 409, title: 'Another transaction has this reference' },
   insufficient_funds: { status: 422, title: 'An account would fall below its limit' },
@@ -140,6 +140,16 @@ export class Problem extends Error {
     this.status = problems[code].status;
     this.options = options;
   }
+}
+
+export const key_header_pointer = '#/header/Idempotency-Key';
+
+/** `pointer` is where the key is: in the request's header, or in an item. */
+export function keyReused(pointer = key_header_pointer): Problem {
+  const detail = 'This key was used for another request';
+  return new Problem('idempotency_key_reused', detail, {
+    errors: [{ pointer, code: 'idempotency_key_reused', detail }],
+  });
 }
 
 /** The RFC 9457 document of a problem. The stored answer of a refused request is exactly this text. */

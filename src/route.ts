@@ -21,12 +21,23 @@ export interface Principal extends Actor {
   can: (permission: Permission) => boolean;
 }
 
+export type MediaType = 'json' | 'ndjson';
+
+/** A body's list whose items are judged one by one. */
+export interface ItemList {
+  field: string;
+  /** as many are parsed */
+  max: number;
+}
+
 /** What a handler gets: parsed by the route's schemas, so it can be trusted. */
 export interface Input<Params = unknown, Query = unknown, Body = unknown> {
   principal: Principal;
   params: Params;
   query: Query;
   body: Body;
+  /** of the body; null without one */
+  media_type: MediaType | null;
   /** the request's target as the client sent it, for links and `instance` */
   url: string;
   /** names in lower case */
@@ -123,8 +134,8 @@ export interface WriteRoute extends Shape {
 export interface PostRoute extends Shape {
   kind: 'post';
   handler(input: Input, idempotency: Idempotency): Promise<Reply>;
-  /** whether `application/x-ndjson` is accepted too; the body is then an array of the lines */
-  ndjson?: true;
+  /** An item that cannot be parsed is a Problem in its place. `application/x-ndjson` is accepted too, as a body of this list alone. */
+  items?: ItemList;
 }
 
 /** Answers with server-sent events until one side ends it. The schemas of its responses are those of a message's `data`. */

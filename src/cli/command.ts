@@ -14,6 +14,8 @@ export interface Command {
   /** `tenant create` */
   name: string;
   summary: string;
+  /** lines that its help ends with */
+  notes: string[];
   /** the names of what is given without an option, in order */
   positionals: string[];
   input: z.ZodObject;
@@ -24,16 +26,19 @@ export interface Command {
 /** Ties the run to the schema of the input. */
 export function command<Input extends z.ZodObject>({
   positionals = [],
+  notes = [],
   ...declared
 }: {
   name: string;
   summary: string;
+  notes?: string[];
   positionals?: string[];
   input: Input;
   run: (run: Run<z.output<Input>>) => Promise<number>;
 }): Command {
   return {
     ...declared,
+    notes,
     positionals,
     run: async ({ input, config, output }) => {
       const parsed = declared.input.safeParse(input);
@@ -142,5 +147,6 @@ export function helpText(command: Command): string {
     usageLine(command),
     '',
     ...options.map(({ left, right }) => `  ${left.padEnd(width)}  ${right}`),
+    ...(command.notes.length === 0 ? [] : ['', ...command.notes]),
   ].join('\n');
 }

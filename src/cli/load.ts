@@ -1,10 +1,19 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { type Api, api_options, NoAnswer, openApi, Refused } from './api.ts';
 import { command, UsageError } from './command.ts';
-import { FileRefused, type Format, formatOf, type Line, readLines } from './load_file.ts';
+import {
+  csv_columns,
+  detailOf,
+  FileRefused,
+  type Format,
+  formatOf,
+  type Line,
+  readLines,
+} from './load_file.ts';
 import type { Output } from './output.ts';
 
 /** below the route's 32 MiB, whatever the lines hold */
@@ -17,12 +26,12 @@ const attempts_max = 8;
 const ResultsSchema = z.object({
   results: z.array(
     z.object({
-      status: z.number(),
+      transaction: z.looseObject({ position: z.number() }).optional(),
       problem: z
         .looseObject({
           code: z.string(),
           detail: z.string(),
-          errors: z.array(z.looseObject({ detail: z.string() })).optional(),
+          errors: z.array(z.looseObject({ pointer: z.string(), detail: z.string() })).optional(),
         })
         .optional(),
     }),
@@ -35,19 +44,50 @@ interface Refusal {
   detail: string;
 }
 
+const NewestSchema = z.object({ data: z.array(z.looseObject({ position: z.number() })) });
+
 interface Tally {
+  batch: string;
   lines: number;
-  accepted: number;
+  /** transactions that this run added */
+  posted: number;
+  /** transactions that were there before it */
+  unchanged: number;
+  /** holds that are voided, by this run or before it: their answer does not tell */
+  voided: number;
   refused: Refusal[];
+}
+
+interface LoadOptions {
+  file: string;
+  format: Format;
+  batch: string;
+  chunk_size: number;
+  attempt: number;
 }
 
 export const loadCommand = command({
   name: 'load',
   summary:
     'Posts the transactions of an NDJSON or CSV file in bulk; again changes nothing, so it can be resumed',
+  notes: [
+    'NDJSON has an item of POST /v1/transactions/bulk on each line: a transaction, or what follows one up.',
+    'CSV has a transaction of one debit and one credit in each row, and its columns in the first:',
+    `  ${csv_columns.join(', ')}, metadata.NAME`,
+    '  The first three are required, in minor units; a cell that is empty is absent.',
+    'A line without an idempotency_key gets one of its batch and its content. So the same file again, from',
+    'any directory, posts what is missing and nothing twice; equal lines of one file are several transactions,',
+    'and equal lines of two files are too, as those are two batches. A file that was renamed since needs the',
+    '--batch of the first time.',
+  ],
   positionals: ['file'],
   input: z.object({
-    file: z.string().describe('one transaction per line, as POST /v1/transactions takes it'),
+    file: z.string(),
+    batch: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("what the file's lines belong to; absent means its name, without the directory"),
     format: z.enum(['ndjson', 'csv']).optional().describe("absent means by the file's name"),
     chunk_size: z.coerce
       .number()
@@ -71,31 +111,31 @@ export const loadCommand = command({
       throw new UsageError('--format is missing: the name ends in neither .ndjson nor .csv');
     if (!existsSync(input.file)) throw new Error(`there is no file ${input.file}`);
     const api = openApi(input, config);
-    const tally = await load(api, { ...input, format }, output);
+    const batch = input.batch ?? basename(input.file);
+    const tally = await load(api, { ...input, format, batch }, output);
     report(tally, output);
     return tally.refused.length === 0 ? 0 : 1;
   },
 });
 
-async function load(
-  api: Api,
-  options: { file: string; format: Format; chunk_size: number; attempt: number },
-  output: Output,
-): Promise<Tally> {
-  const tally: Tally = { lines: 0, accepted: 0, refused: [] };
+async function load(api: Api, options: LoadOptions, output: Output): Promise<Tally> {
+  const { batch } = options;
+  const tally: Tally = { batch, lines: 0, posted: 0, unchanged: 0, voided: 0, refused: [] };
   const size_bytes = statSync(options.file).size;
   const began = performance.now();
   let chunk: Line[] = [];
   let chunk_bytes = 0;
+  let newest_before: number | null = null;
   const flush = async () => {
-    await postChunk(api, chunk, options.attempt, tally);
+    newest_before ??= await newestPosition(api);
+    await postChunk(api, chunk, options.attempt, newest_before, tally);
     const read_bytes = chunk.at(-1)?.read_bytes ?? size_bytes;
     output.progress(progressText(tally, read_bytes / size_bytes, performance.now() - began));
     chunk = [];
     chunk_bytes = 0;
   };
   try {
-    for await (const line of readLines(options.file, options.format)) {
+    for await (const line of readLines(options.file, options.format, batch)) {
       tally.lines += 1;
       if (line.refusal !== null) tally.refused.push({ line: line.number, ...line.refusal });
       if (line.item === null) continue;
@@ -105,9 +145,10 @@ async function load(
     }
     if (chunk.length > 0) await flush();
   } catch (error) {
-    if (error instanceof FileRefused) throw new Error(`${options.file}: ${error.message}`);
-    const done = `${tally.accepted.toLocaleString('en')} transactions are posted; the same command goes on from there`;
-    throw new Error(`${error instanceof Error ? error.message : String(error)} (${done})`);
+    const done = `${(tally.posted + tally.unchanged).toLocaleString('en')} transactions are posted`;
+    if (error instanceof FileRefused) throw new Error(`${options.file}: ${error.message} (${done})`);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${reason} (${done}; the same command goes on from there)`);
   } finally {
     output.progress('');
   }
@@ -115,7 +156,13 @@ async function load(
 }
 
 /** Posts with the keys of the first attempt; what was refused is then asked with those of the next, so no line is ever posted twice. */
-async function postChunk(api: Api, lines: Line[], attempt: number, tally: Tally): Promise<void> {
+async function postChunk(
+  api: Api,
+  lines: Line[],
+  attempt: number,
+  newest_before: number,
+  tally: Tally,
+): Promise<void> {
   let waiting = lines;
   for (let number = 1; number <= attempt; number += 1) {
     const refused: { line: Line; refusal: Refusal }[] = [];
@@ -126,19 +173,26 @@ async function postChunk(api: Api, lines: Line[], attempt: number, tally: Tally)
       ),
     );
     for (const [index, line] of waiting.entries()) {
-      const problem = results[index]?.problem;
-      if (problem === undefined) {
-        tally.accepted += 1;
-        continue;
-      }
-      const details = [problem.detail, ...(problem.errors ?? []).map((error) => error.detail)];
-      const detail = [...new Set(details)].join(': ');
-      refused.push({ line, refusal: { line: line.number, code: problem.code, detail } });
+      const { problem, transaction } = results[index] ?? {};
+      if (problem !== undefined) {
+        const detail = detailOf(problem.detail, problem.errors);
+        refused.push({ line, refusal: { line: line.number, code: problem.code, detail } });
+      } else if (transaction === undefined) throw new Error(`the answer says nothing of line ${line.number}`);
+      // A void answers its hold, whose position says nothing of the void.
+      else if (line.item?.void_of !== undefined) tally.voided += 1;
+      else if (transaction.position > newest_before) tally.posted += 1;
+      else tally.unchanged += 1;
     }
     waiting = refused.map(({ line }) => line);
     if (number === attempt) tally.refused.push(...refused.map(({ refusal }) => refusal));
     if (waiting.length === 0) return;
   }
+}
+
+/** Whatever has a higher position was posted after this. */
+async function newestPosition(api: Api): Promise<number> {
+  const { data } = await api.get('/v1/transactions?limit=1', NewestSchema);
+  return data[0]?.position ?? 0;
 }
 
 /** The key of the request is made of its content, so it can be asked again when the answer was lost. */
@@ -164,15 +218,20 @@ function progressText(tally: Tally, share: number, elapsed_ms: number): string {
   return `[${'='.repeat(filled).padEnd(width)}] ${Math.round(share * 100)} %  ${tally.lines.toLocaleString('en')} lines, ${rate.toLocaleString('en')}/s${refused}`;
 }
 
-function report({ lines, accepted, refused }: Tally, output: Output): void {
+function report({ refused, ...tally }: Tally, output: Output): void {
   const sorted = refused.toSorted((a, b) => a.line - b.line);
   for (const { line, code, detail } of sorted.slice(0, refusals_shown)) {
     output.line(`line ${line}: ${code}: ${detail}`);
   }
   if (sorted.length > refusals_shown)
     output.line(`… and ${sorted.length - refusals_shown} more; --json lists them all`);
-  output.line(
-    `${lines.toLocaleString('en')} lines: ${accepted.toLocaleString('en')} accepted, ${refused.length.toLocaleString('en')} refused`,
-  );
-  output.json({ lines, accepted, refused: sorted });
+  const { batch, lines, posted, unchanged, voided } = tally;
+  const counts = [
+    `${posted.toLocaleString('en')} posted`,
+    `${unchanged.toLocaleString('en')} were there already`,
+    ...(voided === 0 ? [] : [`${voided.toLocaleString('en')} holds voided, now or before`]),
+    `${refused.length.toLocaleString('en')} refused`,
+  ];
+  output.line(`${lines.toLocaleString('en')} lines of the batch ${batch}: ${counts.join(', ')}`);
+  output.json({ ...tally, refused: sorted });
 }

@@ -2,8 +2,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { parse } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
+import { Problem } from '../errors.ts';
+import { parseLine } from '../http/items.ts';
 
 /** A line of the file: an item to post, or why it cannot be one. */
 export interface Line {
@@ -17,11 +19,14 @@ export interface Line {
 /** The file as a whole cannot be loaded. */
 export class FileRefused extends Error {}
 
+/** far more than 1,000 entries take, and less than a request may have */
+const line_characters_max = 8_000_000;
+
 export type Format = 'ndjson' | 'csv';
 
 const ObjectSchema = z.record(z.string(), z.unknown());
 
-const csv_columns = [
+export const csv_columns = [
   'debit_account',
   'credit_account',
   'amount',
@@ -41,22 +46,31 @@ export function formatOf(path: string): Format | null {
   return /\.csv$/i.test(path) ? 'csv' : null;
 }
 
-export function readLines(path: string, format: Format): AsyncIterable<Line> {
-  return keyed(format === 'csv' ? readCsv(path) : readNdjson(path));
+export function readLines(path: string, format: Format, batch: string): AsyncIterable<Line> {
+  return keyed(format === 'csv' ? readCsv(path) : readNdjson(path), batch);
 }
 
 /**
- * Gives each item a key made of its content, so that a file, or a part of it, can be loaded again. Two lines of the same content are
- * two transactions: the second one's key counts.
+ * Gives each item a key made of its batch and its content, so that a file, or a part of it, can be loaded again. Two lines of the same
+ * content are two transactions: the second one's key counts. A key of the file's own stands for one line of it.
  */
-async function* keyed(lines: AsyncIterable<Line>): AsyncIterable<Line> {
+async function* keyed(lines: AsyncIterable<Line>, batch: string): AsyncIterable<Line> {
   const occurrences = new Map<string, number>();
+  const lines_by_own_key = new Map<unknown, number>();
   for await (const line of lines) {
-    if (line.item === null || line.item.idempotency_key !== undefined) {
+    if (line.item === null) {
       yield line;
       continue;
     }
-    const digest = createHash('sha256').update(JSON.stringify(line.item)).digest('base64url').slice(0, 32);
+    const { idempotency_key: own_key } = line.item;
+    if (own_key !== undefined) {
+      const earlier = lines_by_own_key.get(own_key);
+      if (earlier === undefined) lines_by_own_key.set(own_key, line.number);
+      yield earlier === undefined ? line : { ...line, ...sameKey(earlier) };
+      continue;
+    }
+    const content = JSON.stringify([batch, line.item]);
+    const digest = createHash('sha256').update(content).digest('base64url').slice(0, 32);
     const occurrence = (occurrences.get(digest) ?? 0) + 1;
     occurrences.set(digest, occurrence);
     const idempotency_key = `load:${digest}${occurrence === 1 ? '' : `:${occurrence}`}`;
@@ -64,25 +78,46 @@ async function* keyed(lines: AsyncIterable<Line>): AsyncIterable<Line> {
   }
 }
 
+type Read = Pick<Line, 'item' | 'refusal'>;
+
+function refused(code: string, detail: string): Read {
+  return { item: null, refusal: { code, detail } };
+}
+
+function sameKey(line: number): Read {
+  return refused('invalid_request', `line ${line} has the same idempotency_key`);
+}
+
+/** The lines as bytes, so that one that is not UTF-8 is known, and text within it ends none. */
 async function* readNdjson(path: string): AsyncIterable<Line> {
-  const stream = createReadStream(path, 'utf8');
+  const stream = createReadStream(path, 'latin1');
   let number = 0;
   for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
     number += 1;
     if (text.trim() === '') continue;
-    yield { number, read_bytes: stream.bytesRead, ...parseItem(text.replace(/^\ufeff/, '')) };
+    yield { number, read_bytes: stream.bytesRead, ...readItem(text.replace(/^\xef\xbb\xbf/, '')) };
   }
 }
 
-function parseItem(text: string): Pick<Line, 'item' | 'refusal'> {
-  try {
-    const parsed = ObjectSchema.safeParse(JSON.parse(text));
-    if (parsed.success) return { item: parsed.data, refusal: null };
-    return { item: null, refusal: { code: 'invalid_request', detail: 'the line is not a JSON object' } };
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    return { item: null, refusal: { code: 'malformed_json', detail } };
+/** As the bulk route reads a line, so that what it would refuse for its text is not sent. */
+function readItem(latin1: string): Read {
+  if (latin1.length > line_characters_max) {
+    return refused('body_too_large', `the line has more than ${line_characters_max} bytes`);
   }
+  const value = parseLine(latin1);
+  if (value instanceof Problem) return refused(value.code, detailOf(value.message, value.options.errors));
+  const parsed = ObjectSchema.safeParse(value);
+  return parsed.success
+    ? { item: parsed.data, refusal: null }
+    : refused('invalid_request', 'the line is not a JSON object');
+}
+
+/** What a problem says, and of which fields, in one line. */
+export function detailOf(detail: string, errors: { pointer: string; detail: string }[] = []): string {
+  const fields = errors
+    .filter((error) => error.pointer !== '#')
+    .map((error) => `${error.pointer} ${error.detail === detail ? '' : error.detail}`.trimEnd());
+  return fields.length === 0 ? detail : `${detail}: ${fields.join('; ')}`;
 }
 
 const RecordSchema = z.object({ record: z.array(z.string()), info: z.object({ lines: z.number() }) });
@@ -95,7 +130,7 @@ async function* readCsv(path: string): AsyncIterable<Line> {
   stream.once('error', (error) => records.destroy(error));
   let header: string[] | null = null;
   let number = 1;
-  for await (const parsed of records) {
+  for await (const parsed of refusingErrors(records)) {
     const { record, info } = RecordSchema.parse(parsed);
     if (header === null) {
       header = record;
@@ -104,6 +139,15 @@ async function* readCsv(path: string): AsyncIterable<Line> {
       yield { number, read_bytes: stream.bytesRead, ...rowItem(header, record) };
     }
     number = info.lines + 1;
+  }
+}
+
+/** Where quotes are not closed nobody can say where the next row begins. */
+async function* refusingErrors(records: AsyncIterable<unknown>): AsyncIterable<unknown> {
+  try {
+    yield* records;
+  } catch (error) {
+    throw error instanceof CsvError ? new FileRefused(error.message) : error;
   }
 }
 
@@ -122,17 +166,19 @@ function checkHeader(header: string[]): void {
 }
 
 /** A cell that is empty is absent. */
-function rowItem(header: string[], record: string[]): Pick<Line, 'item' | 'refusal'> {
+function rowItem(header: string[], record: string[]): Read {
   if (record.length !== header.length) {
-    const detail = `the row has ${record.length} cells, the header ${header.length}`;
-    return { item: null, refusal: { code: 'invalid_request', detail } };
+    return refused('invalid_request', `the row has ${record.length} cells, the header ${header.length}`);
   }
+  // What decoding puts in the place of bytes that are none.
+  if (record.some((cell) => cell.includes('\ufffd')))
+    return refused('invalid_request', 'the row is not UTF-8');
   const cells = new Map(
     header.map((name, column) => [name, record[column]] as const).filter(([, cell]) => cell !== ''),
   );
   const missing = csv_required.filter((name) => !cells.has(name));
   if (missing.length > 0) {
-    return { item: null, refusal: { code: 'invalid_request', detail: `${missing.join(', ')} is empty` } };
+    return refused('invalid_request', `${missing.join(', ')} is empty`);
   }
   const entry = (direction: 'debit' | 'credit') => ({
     account: cells.get(`${direction}_account`),

@@ -1,6 +1,7 @@
 // The raw body of a request: media type, size and memory are bounded before a byte is parsed.
 import type { IncomingMessage } from 'node:http';
 import { Problem } from '../errors.ts';
+import type { MediaType } from '../route.ts';
 import type { Exchange } from './exchange.ts';
 
 const default_limit_bytes = 1024 * 1024;
@@ -10,14 +11,13 @@ const waiting_limit_bytes = 256 * 1024 * 1024;
 /** also of requests that only read: what they send is not looked at */
 export const no_body = Buffer.alloc(0);
 
-export type MediaType = 'json' | 'ndjson';
-
 /** Thrown when the connection went away in the middle of a body: there is nobody to answer. */
 export class ClientGone extends Error {}
 
 /** Which of our media types the body has; null when there is no body. Errors: `unsupported_media_type`. */
 export function mediaType(request: IncomingMessage, body: Buffer, takes_ndjson: boolean): MediaType | null {
-  if (body.length === 0) return null;
+  // No lines are a body too: a list without items.
+  if (body.length === 0 && !(takes_ndjson && sendsNdjson(request))) return null;
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
     throw new Problem('unsupported_media_type', 'Bodies are sent without Content-Encoding');
@@ -33,6 +33,10 @@ export function mediaType(request: IncomingMessage, body: Buffer, takes_ndjson: 
   if (type === 'application/x-ndjson' && is_utf8 && takes_ndjson) return 'ndjson';
   const wanted = takes_ndjson ? 'application/json or application/x-ndjson' : 'application/json';
   throw new Problem('unsupported_media_type', `Send the body as ${wanted} in UTF-8`);
+}
+
+function sendsNdjson({ headers }: IncomingMessage): boolean {
+  return headers['content-type']?.toLowerCase().startsWith('application/x-ndjson') === true;
 }
 
 export class Bodies {

@@ -1,6 +1,6 @@
 // The Idempotency-Key of a request: its forms, its fingerprints, and which keys are being worked on in this process.
 // What a key was answered is stored by the log, in the commit of the effect; across processes its unique key decides.
-import { Problem } from '../errors.ts';
+import { key_header_pointer, Problem } from '../errors.ts';
 import { hash16 } from '../hash.ts';
 
 const visible_ascii = /^[\x21-\x7e]{1,255}$/;
@@ -11,7 +11,7 @@ const quoted = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
 export function parseIdempotencyKey(given: string | string[] | undefined): string {
   if (given === undefined || given === '') {
     throw new Problem('idempotency_key_missing', 'Send an Idempotency-Key that is new for each new intent', {
-      errors: [{ pointer: '#/header/Idempotency-Key', code: 'required', detail: 'the header is required' }],
+      errors: [{ pointer: key_header_pointer, code: 'required', detail: 'the header is required' }],
     });
   }
   const text = String(given);
@@ -19,7 +19,7 @@ export function parseIdempotencyKey(given: string | string[] | undefined): strin
   if (key === undefined || !visible_ascii.test(key)) {
     const detail = '1 to 255 visible ASCII characters, without spaces';
     throw new Problem('idempotency_key_invalid', `An Idempotency-Key is ${detail}`, {
-      errors: [{ pointer: '#/header/Idempotency-Key', code: 'idempotency_key_invalid', detail }],
+      errors: [{ pointer: key_header_pointer, code: 'idempotency_key_invalid', detail }],
     });
   }
   return key;
@@ -55,8 +55,4 @@ function keyInUse(): Problem {
       headers: { 'Retry-After': '1' },
     },
   );
-}
-
-export function keyReused(): Problem {
-  return new Problem('idempotency_key_reused', 'This key was used for another method, path or body');
 }

@@ -1,10 +1,11 @@
 // What a handler gets, parsed by its route's schemas. All wrong fields of path, query and body are named in one answer.
 import { z } from 'zod';
 import { Problem } from '../errors.ts';
-import type { Input, Principal, Route } from '../route.ts';
+import type { Input, ItemList, MediaType, Principal, Route } from '../route.ts';
 import { mediaType } from './body.ts';
 import type { Exchange } from './exchange.ts';
-import { parseJson, parseNdjson, textFault } from './json.ts';
+import { parseJsonItems, parseNdjsonItems } from './items.ts';
+import { parseJson, textFault } from './json.ts';
 import { type Misshapen, shapeProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
 
@@ -20,8 +21,9 @@ export function parseInput(
   params: Record<string, string>,
   body: Buffer,
 ): Input {
-  const media = mediaType(exchange.request, body, route.kind === 'post' && route.ndjson === true);
-  const value = media === null ? undefined : media === 'json' ? parseJson(body) : parseNdjson(body);
+  const items = route.kind === 'post' ? route.items : undefined;
+  const media_type = mediaType(exchange.request, body, items !== undefined);
+  const value = media_type === null ? undefined : parseBody(media_type, body, items);
   checkText(params);
   const faults: Misshapen[] = [];
   const parse = (schema: z.ZodType | undefined, pointer: string, given: unknown): unknown => {
@@ -36,11 +38,17 @@ export function parseInput(
     params: parse(route.params, '#/path', params),
     query: parse(route.query ?? NothingSchema, '#/query', parseQuery(exchange.search)),
     body: parse(route.body ?? NoBodySchema, '#', value),
+    media_type,
     url: exchange.url,
     headers: exchange.request.headers,
   };
   if (faults.length > 0) throw shapeProblem(faults);
   return input;
+}
+
+function parseBody(media_type: MediaType, body: Buffer, items: ItemList | undefined): unknown {
+  if (items === undefined) return parseJson(body);
+  return media_type === 'json' ? parseJsonItems(body, items) : parseNdjsonItems(body, items);
 }
 
 /** `%00` in a path is text that no id or code contains, and that Postgres refuses to compare. */

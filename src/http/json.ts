@@ -10,15 +10,7 @@ const max_depth = 32;
  * Errors: `malformed_json`; `invalid_request` for a field with U+0000, a lone surrogate, a repeated or reserved name, or nested too deeply.
  */
 export function parseJson(body: Buffer): unknown {
-  return parseText(utf8Text(body), '#');
-}
-
-/** The values of newline-delimited JSON; empty lines do not count. Pointers begin with the index of the value. */
-export function parseNdjson(body: Buffer): unknown[] {
-  return utf8Text(body)
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line, index) => parseText(line, `#/${index}`));
+  return parseText(utf8Text(body), 'body');
 }
 
 /** `~` and `/` in a name, as RFC 6901 writes them. */
@@ -35,28 +27,32 @@ export function textFault(text: string): Omit<FieldError, 'pointer'> | null {
   return null;
 }
 
-function utf8Text(body: Buffer): string {
+export function utf8Text(body: Buffer): string {
   if (!isUtf8(body)) throw new Problem('malformed_json', 'The body is not UTF-8');
   return body.toString('utf8');
 }
 
-function parseText(text: string, root: string): unknown {
+/** The value of a body or of an item of one; pointers begin at either. Errors: those of `parseJson`. */
+export function parseText(text: string, part: 'body' | 'item'): unknown {
   const { depth, pairs } = measure(text);
   if (depth > max_depth) {
-    throw refused([{ pointer: root, code: 'too_deep', detail: `nested deeper than ${max_depth} levels` }]);
+    throw refused(part, [
+      { pointer: '#', code: 'too_deep', detail: `nested deeper than ${max_depth} levels` },
+    ]);
   }
-  const value = parsed(text, root);
-  if (pairs !== countPairs(value)) throw refused([repeatedName(text, root)]);
+  const value = parseSyntax(text, part);
+  if (pairs !== countPairs(value)) throw refused(part, [repeatedName(text)]);
   // A NUL or a lone surrogate can only stand in valid JSON as an escape, and so can a disguised name.
   if (text.includes('\\u') || text.includes('__proto__')) {
     const faults: FieldError[] = [];
-    collectFaults(value, root, faults);
-    if (faults.length > 0) throw refused(faults);
+    collectFaults(value, '#', faults);
+    if (faults.length > 0) throw refused(part, faults);
   }
   return value;
 }
 
-function parsed(text: string, root: string): unknown {
+/** What JSON.parse makes of it, at any depth. Errors: `malformed_json`. */
+export function parseSyntax(text: string, part: 'body' | 'item'): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -64,19 +60,17 @@ function parsed(text: string, root: string): unknown {
     const position = error instanceof SyntaxError ? /at position (\d+)/.exec(error.message)?.[1] : undefined;
     const detail =
       position === undefined ? 'ends or begins unexpectedly' : `is not JSON at character ${position}`;
-    throw new Problem(
-      'malformed_json',
-      `The ${root === '#' ? 'body' : `line of item ${root.slice(2)}`} ${detail}`,
-      {
-        errors: [{ pointer: root, code: 'malformed_json', detail }],
-      },
-    );
+    throw new Problem('malformed_json', `The ${part} ${detail}`, {
+      errors: [{ pointer: '#', code: 'malformed_json', detail }],
+    });
   }
 }
 
-function refused(errors: FieldError[]): Problem {
+/** In words an item names no pointer: the bulk request that refuses it says it from its own root. */
+function refused(part: 'body' | 'item', errors: FieldError[]): Problem {
   const [first] = errors;
-  return new Problem('invalid_request', `${first?.pointer}: ${first?.detail}`, { errors });
+  const detail = part === 'item' ? `${first?.detail}` : `${first?.pointer}: ${first?.detail}`;
+  return new Problem('invalid_request', detail, { errors });
 }
 
 /** How deep the text nests and how many names with values it has; exact for valid JSON, harmless for any other text. */
@@ -151,7 +145,7 @@ interface Level {
 }
 
 /** Where valid JSON repeats a name. */
-function repeatedName(text: string, root: string): FieldError {
+function repeatedName(text: string): FieldError {
   const levels: Level[] = [];
   let last_string = '';
   for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]/g)) {
@@ -159,7 +153,7 @@ function repeatedName(text: string, root: string): FieldError {
     if (token === '{' || token === '[') {
       const step =
         level === undefined ? '' : `/${level.names === null ? level.index : pointerSegment(level.name)}`;
-      const pointer = (level?.pointer ?? root) + step;
+      const pointer = (level?.pointer ?? '#') + step;
       levels.push({ pointer, names: token === '{' ? new Set() : null, index: 0, name: '' });
     } else if (token === '}' || token === ']') {
       levels.pop();
@@ -176,5 +170,5 @@ function repeatedName(text: string, root: string): FieldError {
       last_string = token;
     }
   }
-  return { pointer: root, code: 'repeated_field', detail: 'a field is given twice' };
+  return { pointer: '#', code: 'repeated_field', detail: 'a field is given twice' };
 }

@@ -1,6 +1,6 @@
 // Requests that change something: nothing happens twice. The key comes before every check of the body.
 import type { Database } from '../db.ts';
-import type { Problem } from '../errors.ts';
+import { keyReused, type Problem } from '../errors.ts';
 import { hash16 } from '../hash.ts';
 import { openAnswer, redactedAnswer, sealAnswer } from '../modules/access/index.ts';
 import { maybeStoredAnswer, type StoredAnswer, storeAnswer } from '../modules/log/index.ts';
@@ -8,7 +8,7 @@ import type { Idempotency, Input, PostRoute, Principal, Reply, WriteRoute } from
 import { presentedKey } from './auth.ts';
 import { Bodies } from './body.ts';
 import { bodyText, type Exchange } from './exchange.ts';
-import { KeysInUse, keyReused, parseIdempotencyKey, requestHash } from './idempotency.ts';
+import { KeysInUse, parseIdempotencyKey, requestHash } from './idempotency.ts';
 import { parseInput } from './input.ts';
 import { isBeforeEvaluation, isSticky, renderProblem } from './problem.ts';
 

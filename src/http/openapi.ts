@@ -164,7 +164,7 @@ function operation(route: Route, components: Components): OperationObject {
 
 function requestBody(route: Route, body: z.ZodType, components: Components): RequestBodyObject {
   const example = route.example === undefined ? {} : { example: route.example };
-  const takes_lines = route.kind === 'post' && route.ndjson === true;
+  const takes_lines = route.kind === 'post' && route.items !== undefined;
   return {
     required: !body.safeParse(undefined).success,
     content: {

@@ -107,15 +107,6 @@ test('a body without a type, or compressed, is refused', async () => {
   connection.socket.destroy();
 });
 
-test.each([
-  ['a line that is not JSON', '{"entries": []}\n{"entries"\n', '400 malformed_json #/1 malformed_json'],
-  ['NUL in a line', '\n\n{"description": "\\u0000"}\n', '400 invalid_request #/0/description nul_character'],
-  ['a field given twice in a line', '{}\r\n{"a": 1, "a": 2}\r\n', '400 invalid_request #/1/a repeated_field'],
-])('in newline-delimited JSON %s is refused by its index', async (_, raw, wanted) => {
-  const headers = { 'Content-Type': 'application/x-ndjson' };
-  expect(refusal(await api.post('/v1/transactions/bulk', undefined, { raw, headers }))).toBe(wanted);
-});
-
 test('a body of 100 MB is refused before it is read, and the client learns why', async () => {
   const connection = await openSocket(server.url);
   const headers = {

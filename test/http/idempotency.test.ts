@@ -85,7 +85,7 @@ test('a key that was used is refused for another body, path, query or method, be
   const api = await aClient();
   const key = randomUUID();
   await api.post('/v1/accounts', account('reuse:1'), { key });
-  const reused = '422 idempotency_key_reused';
+  const reused = '422 idempotency_key_reused #/header/Idempotency-Key idempotency_key_reused';
   expect(refusal(await api.post('/v1/accounts', account('reuse:2'), { key }))).toBe(reused);
   expect(refusal(await api.post('/v1/accounts?x=1', account('reuse:1'), { key }))).toBe(reused);
   expect(refusal(await api.post('/v1/transactions', account('reuse:1'), { key }))).toBe(reused);
@@ -150,7 +150,7 @@ test('a refusal that was evaluated stays, even when it would no longer be one', 
   expect(again.headers.get('content-type')).toBe('application/problem+json');
   expect(again.headers.get('idempotent-replayed')).toBe('true');
   expect(refusal(await api.post('/v1/accounts/closing:1/closure', {}, { key }))).toBe(
-    '422 idempotency_key_reused',
+    '422 idempotency_key_reused #/header/Idempotency-Key idempotency_key_reused',
   );
 });
 

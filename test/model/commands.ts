@@ -50,6 +50,9 @@ export interface PostIntent {
   order: string | null;
 }
 
+/** How a part is said: as an amount, as entries that share it, or as one debit and one credit among several. */
+export type Saying = 'amount' | 'all_entries' | 'two_entries';
+
 export type Target = { of: number; kind: 'pending' | 'hold' | 'posted' | 'any' | 'unknown' };
 
 export type ItemIntent =
@@ -58,7 +61,7 @@ export type ItemIntent =
       does: 'capture';
       target: Target;
       part: Part;
-      as_entries: boolean;
+      saying: Saying;
       final: boolean;
       effective: Moment | null;
       reference: number | null;
@@ -68,6 +71,7 @@ export type ItemIntent =
       does: 'reverse';
       target: Target;
       part: Part;
+      saying: Saying;
       force: boolean;
       effective: Moment | null;
       reference: number | null;
@@ -200,6 +204,7 @@ const part: fc.Arbitrary<Part> = fc.oneof(
   { arbitrary: fc.record({ percent: fc.integer({ min: 1, max: 100 }) }), weight: 3 },
   { arbitrary: fc.constant('one_more' as const), weight: 1 },
 );
+const saying = fc.constantFrom<Saying>('amount', 'amount', 'all_entries', 'two_entries');
 const target = (kind: Target['kind']): fc.Arbitrary<Target> =>
   fc.oneof(
     { arbitrary: fc.record({ of: recent, kind: fc.constant(kind) }), weight: 12 },
@@ -216,7 +221,7 @@ const item: fc.Arbitrary<ItemIntent> = fc.oneof(
       does: fc.constant('capture' as const),
       target: target('pending'),
       part,
-      as_entries: fc.boolean(),
+      saying,
       final: fc.boolean(),
       effective,
       reference,
@@ -229,6 +234,7 @@ const item: fc.Arbitrary<ItemIntent> = fc.oneof(
       does: fc.constant('reverse' as const),
       target: target('posted'),
       part,
+      saying,
       force: fc.boolean(),
       effective,
       reference,

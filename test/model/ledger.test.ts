@@ -110,6 +110,37 @@ test('a reversal runs down what is left, and only once', () => {
   expect(bench.balance('bob')).toEqual([0n, 0n, 0n, 0n]);
 });
 
+test('a reversal by entries runs down each account and side, and the rest is what none has taken', () => {
+  const bench = new Bench();
+  const legs = (direction: 'debit' | 'credit', ...rest: [string, 'debit' | 'credit', string][]) =>
+    [['bank', direction, '100'] as const, ...rest].map(([account, side, amount]) => ({
+      account,
+      direction: side,
+      amount,
+    }));
+  const payment = bench.does({
+    verb: 'post',
+    body: { entries: legs('debit', ['alice', 'credit', '70'], ['bob', 'credit', '30']) },
+  });
+  const reverse = (body: unknown) => bench.does({ verb: 'reverse', transaction: payment, body });
+  const back = (account: string, amount: string) => [
+    { account: 'bank', direction: 'credit', amount },
+    { account, direction: 'debit', amount },
+  ];
+  expect(reverse({ amount: '30' })).toBe('entries_required');
+  expect(reverse({ amount: '30', entries: back('bob', '30') })).toBe('invalid_request');
+  expect(reverse({ entries: back('nobody', '30') })).toBe('account_not_found');
+  expect(reverse({ entries: legs('credit', ['bob', 'debit', '30']) })).toBe('entries_unbalanced');
+  expect(reverse({ entries: back('bob', '31') })).toBe('reversal_exceeds_transaction');
+  expect(reverse({ entries: back('bob', '10') })).toBe('reverse 6');
+  expect(reverse({ entries: back('bob', '21') })).toBe('reversal_exceeds_transaction');
+  expect(reverse({ entries: back('alice', '70') })).toBe('reverse 7');
+  expect(bench.balance('bob')).toEqual([20n, 0n, 0n, 20n]);
+  expect(reverse({})).toBe('reverse 8');
+  expect(reverse({})).toBe('already_reversed');
+  expect(bench.balance('bob')).toEqual([0n, 0n, 0n, 0n]);
+});
+
 test('force passes limits, and nothing else', () => {
   const bench = new Bench();
   const payment = bench.pays('bank', 'alice', '100');

@@ -136,12 +136,14 @@ export class ReferenceLedger {
     return total(held);
   }
 
-  /** What is left to reverse of a transaction whose entries are two. */
-  unreversed(transaction: Transaction): bigint {
-    const reversed = (this.reversals.get(transaction.id) ?? []).map((id) =>
-      debitsOf(this.knownTransaction(id)),
+  /** What is left to reverse, as a reversal would post it. Entries of the same account and side are one pool. */
+  unreversed(transaction: Transaction): Entry[] {
+    const turned = transaction.entries.map((entry) => ({ ...entry, direction: opposite(entry.direction) }));
+    const reversals = (this.reversals.get(transaction.id) ?? []).map((id) => this.knownTransaction(id));
+    return subtract(
+      [...pooled(turned).values()],
+      reversals.flatMap((reversal) => reversal.entries),
     );
-    return debitsOf(transaction) - total(reversed);
   }
 
   /** A copy that can go its own way: for what is only tried. */

@@ -79,7 +79,6 @@ export function decideCapture(
     final: body.final,
   };
   const refused =
-    unbalanced(ledger, posting.entries) ??
     nothingMoves(posting.entries) ??
     closedAccount(ledger, posting.entries) ??
     tooLarge(ledger, posting) ??
@@ -114,6 +113,7 @@ export function decideReversal(
     reverses: transaction_id,
   };
   const refused =
+    nothingMoves(posting.entries) ??
     closedAccount(ledger, posting.entries) ??
     tooLarge(ledger, posting) ??
     takenReference(ledger, posting) ??
@@ -243,20 +243,7 @@ function capturedEntries(ledger: ReferenceLedger, hold: Transaction, body: Captu
     return takenAmount(ledger, remaining, isPair(hold), BigInt(body.amount), 'capture_exceeds_hold');
   }
   if (body.entries === undefined) return { accepted: remaining };
-  const left = pooled(remaining);
-  const taken: Entry[] = [];
-  for (const [i, entry] of body.entries.entries()) {
-    const account_id = ledger.account(entry.account)?.id;
-    const key = `${account_id} ${entry.direction}`;
-    const pool = left.get(key);
-    const amount = BigInt(entry.amount);
-    if (account_id === undefined || pool === undefined || pool.amount < amount) {
-      return { refused: refusal(422, 'capture_exceeds_hold', `#/entries/${i}/amount`) };
-    }
-    left.set(key, { ...pool, amount: pool.amount - amount });
-    taken.push({ account_id, direction: entry.direction, amount });
-  }
-  return { accepted: taken };
+  return takenEntries(ledger, remaining, body.entries, 'capture_exceeds_hold');
 }
 
 function reversedEntries(
@@ -265,14 +252,37 @@ function reversedEntries(
   body: ReversalBody,
 ): Decision<Entry[]> {
   const left = ledger.unreversed(transaction);
-  if (left === 0n) return { refused: refusal(409, 'already_reversed') };
-  // Lines of the same account and side are one line
-  const lines = [...pooled(transaction.entries).values()];
-  const turned = lines.map((entry) => ({ ...entry, direction: opposite(entry.direction) }));
-  const whole = isPair(transaction) ? turned.map((entry) => ({ ...entry, amount: left })) : turned;
-  if (body.amount === undefined) return { accepted: whole };
-  const amount = BigInt(body.amount);
-  return takenAmount(ledger, whole, isPair(transaction), amount, 'reversal_exceeds_transaction');
+  if (left.length === 0) return { refused: refusal(409, 'already_reversed') };
+  if (body.amount !== undefined) {
+    const amount = BigInt(body.amount);
+    return takenAmount(ledger, left, isPair(transaction), amount, 'reversal_exceeds_transaction');
+  }
+  if (body.entries === undefined) return { accepted: left };
+  return takenEntries(ledger, left, body.entries, 'reversal_exceeds_transaction');
+}
+
+/** Entries that are asked for, each within what its account and side has left when those before it are taken. */
+function takenEntries(
+  ledger: ReferenceLedger,
+  left: Entry[],
+  asked: PostingBody['entries'],
+  exceeds: string,
+): Decision<Entry[]> {
+  const resolved = resolveEntries(ledger, asked);
+  if ('refused' in resolved) return resolved;
+  const taken = resolved.accepted;
+  const refused = unbalanced(ledger, taken);
+  if (refused !== null) return { refused };
+  const pools = pooled(left);
+  for (const [i, { account_id, direction, amount }] of taken.entries()) {
+    const key = `${account_id} ${direction}`;
+    const pool = pools.get(key);
+    if (pool === undefined || pool.amount < amount) {
+      return { refused: refusal(422, exceeds, `#/entries/${i}/amount`) };
+    }
+    pools.set(key, { ...pool, amount: pool.amount - amount });
+  }
+  return { accepted: taken };
 }
 
 /** An amount means something where it is all that is left in one currency, or a part of one debit and one credit. */

@@ -46,7 +46,8 @@ test.concurrent.each(Array.from({ length: lanes }, (_, lane) => lane))(
 const expected = [
   ...['post', 'capture', 'void', 'reverse', 'bulk', 'update_account', 'close_account', 'reopen_account'],
   ...['insufficient_funds', 'limit_exceeded', 'account_closed', 'reference_taken', 'entries_unbalanced'],
-  ...['transaction_not_pending', 'capture_exceeds_hold', 'already_reversed', 'entries_required', 'replayed'],
+  ...['transaction_not_pending', 'capture_exceeds_hold', 'reversal_exceeds_transaction', 'already_reversed'],
+  ...['entries_required', 'replayed'],
   ...['balance', 'balance as_of', 'balance known_at', 'balance as_of known_at'],
 ];
 

@@ -1,7 +1,7 @@
 // Makes requests of intents: which account, transaction, amount and instant an intent means depends on what the ledger holds by then.
 import type { Command } from './api.ts';
-import type { Intent, ItemIntent, Leg, Moment, Part, PostIntent, Target } from './commands.ts';
-import { type Entry, type Transaction, total } from './facts.ts';
+import type { Intent, ItemIntent, Leg, Moment, Part, PostIntent, Saying, Target } from './commands.ts';
+import { type Entry, total } from './facts.ts';
 import { sentText } from './instant.ts';
 import type { ReferenceLedger } from './ledger.ts';
 
@@ -122,16 +122,18 @@ function bodyOnTransaction(item: Exclude<ItemIntent, PostIntent>, id: string, as
   switch (item.does) {
     case 'void':
       return {};
-    case 'capture':
+    case 'capture': {
+      const left = transaction === undefined ? [] : asked.ledger.remaining(id);
       return {
-        ...captureBody(transaction, item.part, item.as_entries, asked.ledger),
+        ...partBody(left, item.part, item.saying, asked.ledger),
         ...(item.final ? { final: true } : {}),
         ...describedBody(item, asked),
       };
+    }
     case 'reverse': {
-      const left = transaction === undefined ? 100n : asked.ledger.unreversed(transaction);
+      const left = transaction === undefined ? [] : asked.ledger.unreversed(transaction);
       return {
-        ...(item.part === 'unsaid' ? {} : { amount: share(left, item.part).toString() }),
+        ...partBody(left, item.part, item.saying, asked.ledger),
         ...(item.force ? { force: true } : {}),
         ...describedBody(item, asked),
       };
@@ -146,19 +148,34 @@ function describedBody(item: { effective: Moment | null; reference: number | nul
   };
 }
 
-function captureBody(
-  hold: Transaction | undefined,
-  part: Part,
-  as_entries: boolean,
-  ledger: ReferenceLedger,
-) {
+/** How much a capture or a reversal takes of what is left. */
+function partBody(left: Entry[], part: Part, saying: Saying, ledger: ReferenceLedger) {
   if (part === 'unsaid') return {};
-  const left = hold === undefined ? [] : ledger.remaining(hold.id);
-  if (!as_entries || left.length === 0) {
-    const smallest = left.map((entry) => entry.amount).sort((a, b) => (a < b ? -1 : 1))[0] ?? 100n;
-    return { amount: share(smallest, part).toString() };
+  const two = saying === 'two_entries' ? pairOf(left, ledger) : null;
+  if (saying === 'amount' || left.length === 0) {
+    return { amount: share(smallestOf(left), part).toString() };
   }
-  return { entries: sharedEntries(left, part, ledger) };
+  return { entries: sharedEntries(two ?? left, part, ledger) };
+}
+
+/** The last debit and credit in one currency, each with what both have. */
+function pairOf(left: Entry[], ledger: ReferenceLedger): Entry[] | null {
+  const currency = (entry: Entry) => ledger.knownAccount(entry.account_id).currency;
+  const debit = left.findLast((entry) => entry.direction === 'debit');
+  if (debit === undefined) return null;
+  const credit = left.findLast(
+    (entry) => entry.direction === 'credit' && currency(entry) === currency(debit),
+  );
+  if (credit === undefined) return null;
+  const amount = smallestOf([debit, credit]);
+  return [
+    { ...debit, amount },
+    { ...credit, amount },
+  ];
+}
+
+function smallestOf(entries: Entry[]): bigint {
+  return entries.map((entry) => entry.amount).sort((a, b) => (a < b ? -1 : 1))[0] ?? 100n;
 }
 
 /** A share of each entry; of several in one currency the last ones take what rounding leaves, so that they balance. */

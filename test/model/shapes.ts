@@ -37,6 +37,7 @@ const capture = {
 const reversal = {
   ...described,
   amount: Amount.optional(),
+  entries: z.array(EntryShape).min(2).max(1000).optional(),
   force: z.boolean().default(false),
 };
 
@@ -56,15 +57,20 @@ function expiresOnce(body: Expiring, context: z.RefinementCtx): void {
   }
 }
 
+/** A part is an amount or entries, not both. */
+function saysPartOnce(body: { amount?: unknown; entries?: unknown }, context: z.RefinementCtx): void {
+  if (body.amount !== undefined && body.entries !== undefined) {
+    context.addIssue({ code: 'custom', message: 'either amount or entries', path: ['entries'] });
+  }
+}
+
 export const PostingShape = z.strictObject(posting).superRefine(expiresOnce);
 export type PostingBody = z.output<typeof PostingShape>;
 
-export const CaptureShape = z
-  .strictObject(capture)
-  .refine((body) => body.amount === undefined || body.entries === undefined, { path: ['amount'] });
+export const CaptureShape = z.strictObject(capture).superRefine(saysPartOnce);
 export type CaptureBody = z.output<typeof CaptureShape>;
 
-export const ReversalShape = z.strictObject(reversal);
+export const ReversalShape = z.strictObject(reversal).superRefine(saysPartOnce);
 export type ReversalBody = z.output<typeof ReversalShape>;
 export type Described = Pick<CaptureBody, keyof typeof described>;
 
@@ -91,9 +97,9 @@ export const AccountChangeShape = z.strictObject({
 const key = { idempotency_key: z.string().optional() };
 const id = z.string();
 const PostingItem = z.strictObject({ ...posting, ...key }).superRefine(expiresOnce);
-const CaptureItem = z.strictObject({ ...capture, ...key, capture_of: id });
+const CaptureItem = z.strictObject({ ...capture, ...key, capture_of: id }).superRefine(saysPartOnce);
 const VoidItem = z.strictObject({ ...key, void_of: id });
-const ReversalItem = z.strictObject({ ...reversal, ...key, reversal_of: id });
+const ReversalItem = z.strictObject({ ...reversal, ...key, reversal_of: id }).superRefine(saysPartOnce);
 type BulkItemShape = typeof PostingItem | typeof CaptureItem | typeof VoidItem | typeof ReversalItem;
 export type BulkItem = z.output<BulkItemShape>;
 

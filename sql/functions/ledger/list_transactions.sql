@@ -50,14 +50,17 @@ begin
       where pair.tenant_id = p_tenant_id and pair.pair_hash = any (p_pair_hashes) and pair.position between v_from and v_to
       group by pair.position having count(*) = cardinality(p_pair_hashes)
     ))
+    -- A release of a hold, which is negative, is no entry of the capture that gives the rest back.
     and (p_account_id is null or exists (
       select from ledger.entry
       where entry.tenant_id = p_tenant_id and entry.account_id = p_account_id and entry.position = event.position
+        and entry.amount > 0
     ))
     and (p_account_prefix is null or exists (
       select from ledger.entry
       join ledger.account on account.tenant_id = p_tenant_id and account.id = entry.account_id
-      where entry.tenant_id = p_tenant_id and entry.position = event.position and starts_with(account.code, p_account_prefix)
+      where entry.tenant_id = p_tenant_id and entry.position = event.position and entry.amount > 0
+        and starts_with(account.code, p_account_prefix)
     ))
     and (p_effective_from is null or event.occurred_at >= p_effective_from)
     and (p_effective_to is null or event.occurred_at <= p_effective_to)

@@ -1,29 +1,16 @@
 // Bulk requests: up to 10,000 items in order, all or nothing, or each on its own. Every item has a key of its own, so a repeated bulk
 // request answers from its items' answers; under the request's key only a mark is stored.
 import { z } from 'zod';
-import { type FieldError, Problem, problemDocument, readProblem } from '../../errors.ts';
-import { hash16 } from '../../hash.ts';
-import { decodeId } from '../../id.ts';
-import type { Idempotency, Principal, Reply } from '../../route.ts';
-import type { Command, Order, Outcome } from './command.ts';
+import { key_header_pointer, keyReused, Problem, problemDocument, readProblem } from '../../errors.ts';
+import type { Reply } from '../../route.ts';
+import { type BulkRequest, checkDistinctKeys, type Item, itemKeyHash, readItems } from './bulk_items.ts';
+import type { Command, Outcome } from './command.ts';
 import type { Poster } from './poster.ts';
 import { asAnswer, isSticky } from './steps.ts';
-import { type BulkItem, bulkItemSchema, max_bulk_items } from './transaction_schema.ts';
+import { max_bulk_items } from './transaction_schema.ts';
 import type { StoredAnswer, TransactionReader } from './transactions.ts';
 
-/** An item as asked for: a command, or what is wrong with it. */
-type Item = { command: Command; has_own_key: boolean } | { problem: Problem; key_hash: string };
-
 const MarkSchema = z.object({ request_id: z.string() });
-
-export interface BulkRequest {
-  principal: Principal;
-  atomic: boolean;
-  items: unknown[];
-  instance: string;
-  idempotency: Idempotency;
-  dry_run: boolean;
-}
 
 export async function postBulk(
   poster: Poster,
@@ -31,15 +18,13 @@ export async function postBulk(
   bulk: BulkRequest,
 ): Promise<Reply> {
   if (bulk.items.length > max_bulk_items) {
-    throw new Problem('bulk_too_large', `${bulk.items.length} items; at most ${max_bulk_items}`);
+    throw tooLarge(`${bulk.items.length} items; at most ${max_bulk_items}`);
   }
   const { tenant_id } = bulk.principal;
   const { key_hash, request_hash } = bulk.idempotency;
   const stored = (await transactions.answers(tenant_id, [key_hash])).get(key_hash);
   if (stored !== undefined) {
-    if (stored.request_hash !== request_hash) {
-      throw new Problem('idempotency_key_reused', 'This key was used for another request');
-    }
+    if (stored.request_hash !== request_hash) throw keyReused();
     return replayBulk(transactions, bulk, stored);
   }
   const items = readItems(bulk, bulk.principal.request_id);
@@ -113,9 +98,9 @@ async function evaluateEach(poster: Poster, tenant_id: string, commands: Command
     if (command === undefined || outcome?.state !== 'rejected') return outcomes;
     judged_again += commands.length;
     if (judged_again > max_bulk_items) {
-      const detail =
-        'Too many items of this dry run follow up what items before them are refused; ask about fewer at once';
-      throw new Problem('bulk_too_large', detail);
+      throw tooLarge(
+        'Too many items of this dry run follow up what items before them are refused; ask about fewer at once',
+      );
     }
     judged = judged.with(at, asAnswer(command, outcome.problem));
   }
@@ -158,82 +143,14 @@ async function replayBulk(
     const answer = answers.get(itemKeyHash(item));
     if ('problem' in item || answer === undefined) return problemResult(first, item);
     if (answer.request_hash !== item.command.origin.request_hash) {
-      return problemResult(first, { problem: keyReused(), key_hash: itemKeyHash(item) });
+      return problemResult(first, {
+        problem: keyReused(item.command.origin.key_pointer),
+        key_hash: itemKeyHash(item),
+      });
     }
     return answerResult(answer.status, answer.body);
   });
   return { status: stored.status, body: resultsText(results), headers };
-}
-
-function readItems(bulk: BulkRequest, request_id: string): Item[] {
-  return bulk.items.map((item, index) => {
-    const parsed = bulkItemSchema(item).safeParse(item);
-    const derived_hash = hash16(`item ${index} of ${bulk.idempotency.key}`);
-    if (!parsed.success) {
-      const errors = parsed.error.issues.flatMap(fieldErrors);
-      return {
-        problem: new Problem('invalid_request', 'The item does not have the documented shape', { errors }),
-        key_hash: derived_hash,
-      };
-    }
-    const own_key = parsed.data.idempotency_key;
-    const key_hash = own_key === undefined ? derived_hash : hash16(own_key);
-    try {
-      const command: Command = {
-        origin: {
-          actor_id: bulk.principal.actor_id,
-          request_id,
-          instance: bulk.instance,
-          key_hash,
-          // An item is the same item in whatever request it comes.
-          request_hash: hash16(`item ${JSON.stringify(item)}`),
-        },
-        order: orderOf(parsed.data),
-      };
-      if (command.order.kind === 'reversal' && command.order.request.force === true)
-        checkForce(bulk.principal);
-      return { command, has_own_key: own_key !== undefined };
-    } catch (error) {
-      if (error instanceof Problem) return { problem: error, key_hash };
-      throw error;
-    }
-  });
-}
-
-/** Pointers start at the item: its answer is the same in whatever request it comes again. */
-function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
-  const pointer = ['#', ...issue.path.map(String)].join('/');
-  if (issue.code !== 'unrecognized_keys') return [{ pointer, code: issue.code, detail: issue.message }];
-  return issue.keys.map((name) => ({
-    pointer: `${pointer}/${name}`,
-    code: 'unknown_field',
-    detail: 'there is no such field',
-  }));
-}
-
-export function checkForce(principal: Principal): void {
-  if (!principal.can({ action: 'force', subject: 'transaction' })) {
-    throw new Problem('forbidden', 'A forced reversal passes limits, which this API key may not do');
-  }
-}
-
-function orderOf(item: BulkItem): Order {
-  if ('capture_of' in item) {
-    const { capture_of, idempotency_key: _, ...request } = item;
-    const target_id = decodeId('transaction', capture_of, '#/capture_of');
-    return { kind: 'capture', target_id, request, pointer: '#/capture_of' };
-  }
-  if ('void_of' in item) {
-    const target_id = decodeId('transaction', item.void_of, '#/void_of');
-    return { kind: 'void', target_id, pointer: '#/void_of' };
-  }
-  if ('reversal_of' in item) {
-    const { reversal_of, idempotency_key: _, ...request } = item;
-    const target_id = decodeId('transaction', reversal_of, '#/reversal_of');
-    return { kind: 'reversal', target_id, request, pointer: '#/reversal_of' };
-  }
-  const { idempotency_key: _, ...request } = item;
-  return { kind: 'post', request };
 }
 
 /** Items whose own keys have an answer, as that answer. */
@@ -256,42 +173,35 @@ async function withKnownAnswers(
         ? answer
         : {
             status: 422,
-            body: JSON.stringify(problemDocument(keyReused(), origin.instance, origin.request_id)),
+            body: JSON.stringify(
+              problemDocument(keyReused(origin.key_pointer), origin.instance, origin.request_id),
+            ),
           };
     return { ...item, command: { origin, order: { kind: 'answer', status, body } } };
   });
 }
 
-/** A key that two items share, or an item and the request, says nothing about either. */
-function checkDistinctKeys(items: Item[], request_key_hash: string): void {
-  const seen = new Map([[request_key_hash, 'the request']]);
-  items.forEach((item, index) => {
-    const earlier = seen.get(itemKeyHash(item));
-    if (earlier !== undefined) {
-      const detail = `${earlier} and item ${index} have the same idempotency_key`;
-      const pointer = `#/transactions/${index}/idempotency_key`;
-      throw new Problem('invalid_request', detail, { errors: [{ pointer, code: 'not_unique', detail }] });
-    }
-    seen.set(itemKeyHash(item), `item ${index}`);
-  });
-}
-
-function itemKeyHash(item: Item): string {
-  return 'command' in item ? item.command.origin.key_hash : item.key_hash;
-}
-
 function origin(bulk: BulkRequest) {
   const { actor_id, request_id } = bulk.principal;
   const { key_hash, request_hash } = bulk.idempotency;
-  return { actor_id, request_id, instance: bulk.instance, key_hash, request_hash };
+  return {
+    actor_id,
+    request_id,
+    instance: bulk.instance,
+    key_hash,
+    request_hash,
+    key_pointer: key_header_pointer,
+  };
 }
 
 function markText(bulk: BulkRequest): string {
   return JSON.stringify({ request_id: bulk.principal.request_id });
 }
 
-function keyReused(): Problem {
-  return new Problem('idempotency_key_reused', 'This key was used for another request');
+function tooLarge(detail: string): Problem {
+  return new Problem('bulk_too_large', detail, {
+    errors: [{ pointer: '#/transactions', code: 'bulk_too_large', detail }],
+  });
 }
 
 function isRefused(outcome: Outcome): boolean {
@@ -303,12 +213,12 @@ function problemOf(outcome: Outcome): Problem {
   return readProblem(outcome.body);
 }
 
-/** A culprit's problem with its `index`, its pointers led from the bulk request's root. */
+/** A culprit's problem with its `index`, its pointers led from the bulk request's root; a header is the request's already. */
 function atIndex(problem: Problem, index: number): Problem {
   const root = `#/transactions/${index}`;
   const errors = problem.options.errors?.map((error) => ({
     ...error,
-    pointer: error.pointer.replace(/^#/, root),
+    pointer: error.pointer.replace(/^#(?!\/header\/)/, root),
   }));
   return new Problem(problem.code, problem.message, {
     ...problem.options,

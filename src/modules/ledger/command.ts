@@ -11,6 +11,8 @@ export interface CommandOrigin {
   instance: string;
   key_hash: string;
   request_hash: string;
+  /** where the client gave the key */
+  key_pointer: string;
 }
 
 export type Order =

@@ -18,6 +18,8 @@ import {
 import { renderTransaction, type StoredTransaction, transactionState } from './stored_transaction.ts';
 import type { CaptureRequest, Direction, ReversalRequest } from './transaction_schema.ts';
 
+type Exceeds = 'capture_exceeds_hold' | 'reversal_exceeds_transaction';
+
 interface Ids {
   /** uuid of the transaction that the follow-up makes, if it makes one */
   transaction_id: string;
@@ -34,7 +36,10 @@ interface Line {
 
 const opposite = { debit: 'credit', credit: 'debit' } as const;
 
-/** transaction_not_pending, account_not_found, currency_mismatch, entries_unbalanced, entries_required, capture_exceeds_hold, account_closed. */
+/**
+ * transaction_not_pending, account_not_found, currency_mismatch, entries_unbalanced, capture_exceeds_hold, entries_required,
+ * accounts_must_differ, account_closed, amount_too_large.
+ */
 export function draftCapture(
   resolve: Resolve,
   hold: StoredTransaction,
@@ -47,11 +52,10 @@ export function draftCapture(
   const entries =
     request.entries === undefined
       ? takeAmount(lines, hold.facts.entries.length, request.amount, 'capture_exceeds_hold')
-      : takeEntries(lines, resolveEntries(resolve, request.entries, 'posted'));
+      : takeEntries(lines, resolveEntries(resolve, request.entries, 'posted'), 'capture_exceeds_hold');
   checkAccounts(entries);
   const taken = sumLines(entries);
-  const everything = lines.every((line) => (taken.get(lineKey(line)) ?? 0n) === line.left);
-  const final = everything || request.final === true;
+  const final = takesAll(lines, taken) || request.final === true;
   const effective_at = request.effective_at ?? null;
   const released = lines.map((line) => ({
     ...releasedLine(hold, line, effective_at),
@@ -122,7 +126,10 @@ function endHold(resolve: Resolve, hold: StoredTransaction, kind: 'void' | 'expi
   };
 }
 
-/** transaction_not_posted, already_reversed, entries_required, reversal_exceeds_transaction, account_closed. */
+/**
+ * transaction_not_posted, already_reversed, account_not_found, currency_mismatch, entries_unbalanced, reversal_exceeds_transaction,
+ * entries_required, accounts_must_differ, account_closed, amount_too_large.
+ */
 export function draftReversal(
   resolve: Resolve,
   original: StoredTransaction,
@@ -135,26 +142,22 @@ export function draftReversal(
       extras: { captured_by: transactionState(original, null).captured_by },
     });
   }
-  const lines = leftLines(resolve, original, 'posted');
+  const lines = leftLines(resolve, original, 'posted').map((line) => ({
+    ...line,
+    direction: opposite[line.direction],
+  }));
   if (lines.every((line) => line.left === 0n)) {
     throw new Problem('already_reversed', `${id} is reversed in full`, {
       extras: { reversed_by: transactionState(original, null).reversed_by },
     });
   }
-  const entries = takeAmount(
-    lines,
-    original.facts.entries.length,
-    request.amount,
-    'reversal_exceeds_transaction',
-  ).map((entry) => ({
-    ...entry,
-    direction: opposite[entry.direction],
-  }));
+  const exceeds = 'reversal_exceeds_transaction';
+  const entries =
+    request.entries === undefined
+      ? takeAmount(lines, original.facts.entries.length, request.amount, exceeds)
+      : takeEntries(lines, resolveEntries(resolve, request.entries, 'posted'), exceeds);
   checkAccounts(entries);
-  const taken = sumLines(entries);
-  const final = lines.every(
-    (line) => taken.get(lineKey({ ...line, direction: opposite[line.direction] })) === line.left,
-  );
+  const final = takesAll(lines, sumLines(entries));
   const description = request.description ?? null;
   const reference = request.reference ?? null;
   const metadata = request.metadata ?? {};
@@ -226,6 +229,10 @@ function sumLines(entries: DraftEntry[]): Map<string, bigint> {
   return sums;
 }
 
+function takesAll(lines: Line[], taken: Map<string, bigint>): boolean {
+  return lines.every((line) => (taken.get(lineKey(line)) ?? 0n) === line.left);
+}
+
 /** Per account and side: of a hold what is still held, of a posting what is not yet reversed. */
 function leftLines(resolve: Resolve, found: StoredTransaction, layer: 'posted' | 'pending'): Line[] {
   return found.lines
@@ -254,7 +261,7 @@ function takeAmount(
   lines: Line[],
   entry_count: number,
   amount: string | undefined,
-  exceeds: 'capture_exceeds_hold' | 'reversal_exceeds_transaction',
+  exceeds: Exceeds,
 ): DraftEntry[] {
   const everything = lines
     .filter((line) => line.left > 0n)
@@ -286,16 +293,16 @@ function takeAmount(
   return everything.map((entry) => ({ ...entry, amount: wanted }));
 }
 
-/** The asked-for entries of a hold: each account and side within what is left of it. */
-function takeEntries(lines: Line[], entries: DraftEntry[]): DraftEntry[] {
+/** The asked-for entries: each account and side within what is left of it. */
+function takeEntries(lines: Line[], entries: DraftEntry[], exceeds: Exceeds): DraftEntry[] {
   checkBalance(entries);
   const left = new Map(lines.map((line) => [lineKey(line), line.left]));
   entries.forEach((entry, index) => {
     const remaining = (left.get(lineKey(entry)) ?? 0n) - entry.amount;
     if (remaining < 0n) {
       const detail = `${entry.account.code} has less than ${entry.amount} left to ${entry.direction}`;
-      throw new Problem('capture_exceeds_hold', detail, {
-        errors: [{ pointer: `#/entries/${index}/amount`, code: 'capture_exceeds_hold', detail }],
+      throw new Problem(exceeds, detail, {
+        errors: [{ pointer: `#/entries/${index}/amount`, code: exceeds, detail }],
       });
     }
     left.set(lineKey(entry), remaining);

@@ -101,6 +101,7 @@ function expiryOf(transaction_id: string, actor: JobContext['actor']): Command {
       instance: `/v1/transactions/${encodeId('transaction', transaction_id)}`,
       key_hash,
       request_hash: key_hash,
+      key_pointer: '#',
     },
     order: { kind: 'expiry', target_id: transaction_id, pointer: '#/path/transaction' },
   };

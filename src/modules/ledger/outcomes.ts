@@ -1,7 +1,7 @@
 // What became of the steps of a batch, in the words that the client is answered.
 import type { Counter } from 'prom-client';
 import type { Database } from '../../db.ts';
-import { Problem } from '../../errors.ts';
+import { keyReused, Problem } from '../../errors.ts';
 import { encodeId } from '../../id.ts';
 import type { Outcome } from './command.ts';
 import type { Draft } from './draft.ts';
@@ -23,9 +23,8 @@ export function lastPosition(result: BatchResult, written: Step[]): number {
 }
 
 /** Why ledger.post_transactions refused a command. */
-function refusal({ draft }: Step, became: string, index: number, result: BatchResult): Problem {
-  if (became === 'key_reused')
-    return new Problem('idempotency_key_reused', 'This key was used for another request');
+function refusal({ draft, command }: Step, became: string, index: number, result: BatchResult): Problem {
+  if (became === 'key_reused') return keyReused(command.origin.key_pointer);
   if (draft === null) throw new Error(`an answer became ${became}`);
   if (became === 'reference_taken') {
     const transaction_id = result.outcome_transaction_ids?.[index];

@@ -26,7 +26,7 @@ export interface Step {
 function accountReferences(commands: Command[], targets: Map<string, StoredTransaction>): string[] {
   const references: string[] = [];
   for (const { order } of commands) {
-    if (order.kind !== 'post' && order.kind !== 'capture') continue;
+    if (!('request' in order)) continue;
     for (const entry of order.request.entries ?? []) references.push(entry.account);
   }
   for (const { lines } of targets.values()) {

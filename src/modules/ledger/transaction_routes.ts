@@ -1,13 +1,14 @@
 // Routes of transactions: post, hold, capture, void, reverse, in bulk, and read.
 import { z } from 'zod';
-import { Problem, type ProblemCode } from '../../errors.ts';
+import { key_header_pointer, Problem, type ProblemCode } from '../../errors.ts';
 import { decodeId, idSchema } from '../../id.ts';
 import { InstantRangeSchema } from '../../instant.ts';
 import { AmountSchema } from '../../money.ts';
 import { PageQuerySchema, pageReply, pageRequest, pageSchema } from '../../page.ts';
 import { callRoute, type Idempotency, type Input, postRoute, type Reply, type Route } from '../../route.ts';
 import { CodePrefixSchema } from './account_schema.ts';
-import { checkForce, postBulk } from './bulk.ts';
+import { postBulk } from './bulk.ts';
+import { checkForce } from './bulk_items.ts';
 import type { Order, Outcome } from './command.ts';
 import type { Poster } from './poster.ts';
 import {
@@ -17,6 +18,7 @@ import {
   BulkResultSchema,
   CaptureRequestSchema,
   MetadataSchema,
+  max_bulk_items,
   ReversalRequestSchema,
   TransactionRequestSchema,
   TransactionSchema,
@@ -86,7 +88,8 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
   ): Promise<Reply> => {
     const { tenant_id, actor_id, request_id } = input.principal;
     const { key_hash, request_hash } = idempotency;
-    const command = { origin: { actor_id, request_id, instance: input.url, key_hash, request_hash }, order };
+    const origin = { actor_id, request_id, instance: input.url, key_hash, request_hash };
+    const command = { origin: { ...origin, key_pointer: key_header_pointer }, order };
     if (input.query.dry_run === true) {
       const [outcome] = await poster.evaluate(tenant_id, [command]);
       if (outcome === undefined) throw new Error('a command without outcome');
@@ -160,8 +163,9 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
       operation_id: 'reverseTransaction',
       summary: 'Reverse a transaction',
       description:
-        'An equal and opposite transaction, linked both ways. Partial reversals run down what is left. `force` passes limits and needs ' +
-        'the permission `force:transaction`.',
+        'An equal and opposite transaction, linked both ways. Partial reversals run down what is left. An amount suffices for a part of a ' +
+        'transaction with one debit and one credit; of one with several, name the entries as the reversal posts them: each within what is ' +
+        'left of its account and side. `force` passes limits and needs the permission `force:transaction`.',
       tag,
       permission: { action: 'create', subject: 'transaction' },
       params: TransactionParamsSchema,
@@ -198,13 +202,13 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
           .enum(['true', 'false'])
           .transform((text) => text === 'true')
           .optional()
-          .meta({ description: 'Of an NDJSON body. Default `true`' }),
+          .meta({ description: 'Of an NDJSON body only; a JSON body says it itself. Default `true`' }),
       }),
       body: BulkEnvelopeSchema,
       documented_body: BulkRequestSchema,
       example: { atomic: true, transactions: [example_transaction] },
       body_limit_bytes: bulk_body_limit_bytes,
-      ndjson: true,
+      items: { field: 'transactions', max: max_bulk_items },
       responses: { 201: BulkResultSchema, 200: BulkResultSchema },
       problems: [
         'bulk_too_large',
@@ -218,15 +222,17 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
         'expiry_in_past',
         ...posting_problems,
       ],
-      handler: (input, idempotency) =>
-        postBulk(poster, transactions, {
+      handler: (input, idempotency) => {
+        if (input.query.atomic !== undefined && input.media_type === 'json') throw atomicInQuery();
+        return postBulk(poster, transactions, {
           principal: input.principal,
           atomic: input.query.atomic ?? input.body.atomic,
           items: input.body.transactions,
           instance: input.url,
           idempotency,
           dry_run: input.query.dry_run ?? false,
-        }),
+        });
+      },
     }),
     callRoute({
       method: 'get',
@@ -275,6 +281,14 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
 function targetOf(params: { transaction: string }) {
   const pointer = '#/path/transaction';
   return { target_id: decodeId('transaction', params.transaction, pointer), pointer };
+}
+
+function atomicInQuery(): Problem {
+  const pointer = '#/query/atomic';
+  const detail = 'a JSON body says `atomic` itself';
+  return new Problem('invalid_request', `${pointer}: ${detail}`, {
+    errors: [{ pointer, code: 'unknown_field', detail }],
+  });
 }
 
 function replyOf(outcome: Outcome): Reply {

@@ -139,6 +139,10 @@ const reversal_fields = {
   amount: AmountSchema.optional().meta({
     description: 'Part of the transaction; absent means all that is left',
   }),
+  entries: EntriesSchema.optional().meta({
+    description:
+      'Which part, when the transaction has several entries: as the reversal posts them, so each on the side opposite to that of its original',
+  }),
   force: z
     .boolean()
     .optional()
@@ -147,6 +151,7 @@ const reversal_fields = {
 };
 export const ReversalRequestSchema = z
   .strictObject(reversal_fields)
+  .refine(amount_or_entries.when, amount_or_entries.problem)
   .meta({ id: 'ReversalRequest', example: { reference: 're_123' } });
 export type ReversalRequest = z.infer<typeof ReversalRequestSchema>;
 
@@ -166,11 +171,9 @@ const BulkCaptureSchema = z
   .strictObject({ capture_of: idSchema('transaction'), ...capture_fields, ...item_key })
   .refine(amount_or_entries.when, amount_or_entries.problem);
 const BulkVoidSchema = z.strictObject({ void_of: idSchema('transaction'), ...item_key });
-const BulkReversalSchema = z.strictObject({
-  reversal_of: idSchema('transaction'),
-  ...reversal_fields,
-  ...item_key,
-});
+const BulkReversalSchema = z
+  .strictObject({ reversal_of: idSchema('transaction'), ...reversal_fields, ...item_key })
+  .refine(amount_or_entries.when, amount_or_entries.problem);
 
 /** The schema that an item claims to follow: by the field that names its target, else a posting. */
 export function bulkItemSchema(item: unknown) {
@@ -205,14 +208,10 @@ export const BulkRequestSchema = z
   })
   .meta({ id: 'BulkRequest', example: { atomic: true, transactions: [example_transaction] } });
 
-export const BulkEnvelopeSchema = z.union([
-  z.strictObject({ atomic: z.boolean().default(true), transactions: z.array(z.unknown()).min(1) }),
-  // the lines of NDJSON
-  z
-    .array(z.unknown())
-    .min(1)
-    .transform((transactions) => ({ atomic: true, transactions })),
-]);
+export const BulkEnvelopeSchema = z.strictObject({
+  atomic: z.boolean().default(true),
+  transactions: z.array(z.unknown()).min(1, 'a bulk request has at least one item'),
+});
 
 export const EntrySchema = z
   .object({

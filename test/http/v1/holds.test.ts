@@ -1,8 +1,8 @@
-// Holds: money that is promised, captured in parts, given back, or free again at an instant. And reversals of what was posted.
+// Holds: money that is promised, captured in parts, given back, or free again at an instant.
 import { beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Client } from '../../support/client.ts';
-import { aKey, anAccount, aTenant, aTransaction } from '../../support/factories.ts';
+import { anAccount, aTenant, aTransaction } from '../../support/factories.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
 import { waitFor } from '../../support/wait.ts';
 
@@ -20,13 +20,12 @@ beforeAll(async () => {
 
 /** Alice has 1,000 and may not go below zero. */
 async function books() {
-  const tenant = await aTenant();
-  const api = server.client(tenant.api_key);
+  const api = server.client((await aTenant()).api_key);
   await anAccount(api, { code: 'cash', type: 'asset' });
   await anAccount(api, { code: 'shop' });
   await anAccount(api, { code: 'alice', limits: { available_min: '0' } });
   await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '1000' });
-  return { api, tenant };
+  return { api };
 }
 
 const entries = (amount: string) => [
@@ -101,6 +100,7 @@ describe('a hold', () => {
     );
     const path = `/v1/transactions/${held.id}/capture`;
     expect((await api.post(path, { amount: '100' })).body).toMatchObject({ code: 'entries_required' });
+    expect((await api.post(path, { amount: '301' })).body).toMatchObject({ code: 'capture_exceeds_hold' });
     const unbalanced = several.map((entry) => ({ ...entry, amount: '10' }));
     expect((await api.post(path, { entries: unbalanced })).body).toMatchObject({
       code: 'entries_unbalanced',
@@ -122,6 +122,33 @@ describe('a hold', () => {
     expect(await balance(api, 'shop')).toEqual({ posted: '90', out: '0', in: '180', available: '90' });
     expect((await api.post(path, {})).status).toBe(201);
     expect(await balance(api, 'fees')).toEqual({ posted: '30', out: '0', in: '0', available: '30' });
+  });
+
+  test('that gives its rest back with a capture lists that under the accounts of its entries alone', async () => {
+    const { api } = await books();
+    await anAccount(api, { code: 'fees', type: 'revenue' });
+    const held = await api.post('/v1/transactions', {
+      entries: [
+        ...entries('300'),
+        { ...entries('30')[0], account: 'cash' },
+        { ...entries('30')[1], account: 'fees' },
+      ],
+      status: 'pending',
+    });
+    const { id } = held.as(TransactionSchema);
+    const capture = await api.post(`/v1/transactions/${id}/capture`, {
+      entries: entries('100'),
+      final: true,
+    });
+    const ids = async (query: string) =>
+      (await api.get(`/v1/transactions?${query}`))
+        .as(z.object({ data: z.array(TransactionSchema) }))
+        .data.map((each) => each.id);
+    const listed = [capture.as(TransactionSchema).id, id];
+    expect(await ids('account=shop')).toEqual(listed);
+    expect(await ids('account_prefix=sho')).toEqual(listed);
+    expect(await ids('account=fees')).toEqual([id]);
+    expect(await ids('account_prefix=fee')).toEqual([id]);
   });
 
   test('is voided once, also on a closed account', async () => {
@@ -181,61 +208,5 @@ describe('a hold', () => {
         .data.map((each) => each.id);
     expect(await ids('pending')).toEqual([open.id]);
     expect(await ids('voided')).toEqual([ended.id]);
-  });
-});
-
-describe('a reversal', () => {
-  test('is equal and opposite, and linked both ways', async () => {
-    const { api } = await books();
-    const paid = (await api.post('/v1/transactions', { entries: entries('300') })).as(TransactionSchema);
-    const reversal = await api.post(`/v1/transactions/${paid.id}/reversal`, { reference: 're_1' });
-    expect(reversal.status).toBe(201);
-    expect(reversal.body).toMatchObject({
-      reverses: paid.id,
-      reference: 're_1',
-      entries: [
-        { account_code: 'alice', direction: 'credit', amount: '300' },
-        { account_code: 'shop', direction: 'debit', amount: '300' },
-      ],
-    });
-    expect(await read(api, paid.id)).toMatchObject({ reversed_by: [reversal.as(TransactionSchema).id] });
-    const again = await api.post(`/v1/transactions/${paid.id}/reversal`, {});
-    expect(again.body).toMatchObject({ code: 'already_reversed', status: 409 });
-  });
-
-  test('in parts runs down what is left', async () => {
-    const { api } = await books();
-    const { id } = (await api.post('/v1/transactions', { entries: entries('300') })).as(TransactionSchema);
-    expect((await api.post(`/v1/transactions/${id}/reversal`, { amount: '100' })).status).toBe(201);
-    expect((await api.post(`/v1/transactions/${id}/reversal`, { amount: '201' })).body).toMatchObject({
-      code: 'reversal_exceeds_transaction',
-      remaining: '200',
-    });
-    expect((await api.post(`/v1/transactions/${id}/reversal`, {})).status).toBe(201);
-    expect(await balance(api, 'alice')).toMatchObject({ posted: '1000' });
-  });
-
-  test('of a hold is refused; of its capture it works', async () => {
-    const { api } = await books();
-    const { id } = await hold(api, '300');
-    const capture = (await api.post(`/v1/transactions/${id}/capture`, {})).as(TransactionSchema);
-    expect((await api.post(`/v1/transactions/${id}/reversal`, {})).body).toMatchObject({
-      code: 'transaction_not_posted',
-      captured_by: [capture.id],
-    });
-    expect((await api.post(`/v1/transactions/${capture.id}/reversal`, {})).status).toBe(201);
-  });
-
-  test('passes limits only when it is forced, by someone who may', async () => {
-    const { api, tenant } = await books();
-    const { id } = await aTransaction(api, { debit: 'cash', credit: 'alice', amount: '500' });
-    await api.post('/v1/transactions', { entries: entries('1200') });
-    expect((await api.post(`/v1/transactions/${id}/reversal`, {})).body).toMatchObject({
-      code: 'insufficient_funds',
-    });
-    const integrator = server.client((await aKey(tenant.id, 'integrator_write')).api_key);
-    expect((await integrator.post(`/v1/transactions/${id}/reversal`, { force: true })).status).toBe(403);
-    expect((await api.post(`/v1/transactions/${id}/reversal`, { force: true })).status).toBe(201);
-    expect(await balance(api, 'alice')).toMatchObject({ posted: '-200', available: '-200' });
   });
 });

@@ -30,6 +30,7 @@ export function command(tenant: TestTenant, order: Command['order'], key_hash = 
     instance: '/v1/transactions',
     key_hash,
     request_hash: key_hash,
+    key_pointer: '#/header/Idempotency-Key',
   };
   return { origin, order };
 }

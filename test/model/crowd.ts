@@ -19,29 +19,30 @@ export const crowd_accounts = [
 /** How many commands share a reference, on average: as many are refused for it in a long run as in a short one. */
 const commands_per_reference = 3;
 
-const moves = (commands: number) => fc.record({
-  kind: fc.constantFrom(
-    'post',
-    'post',
-    'post',
-    'hold',
-    'hold',
-    'capture',
-    'capture',
-    'void',
-    'reverse',
-    'bulk',
-    'close',
-    'reopen',
-  ),
-  from: fc.nat(crowd_accounts.length - 1),
-  hop: fc.integer({ min: 1, max: crowd_accounts.length - 1 }),
-  amount: fc.integer({ min: 1, max: 60 }).map(String),
-  of: fc.nat(5),
-  whole: fc.boolean(),
-  expires: fc.boolean(),
-  reference: fc.option(fc.nat(Math.floor(commands / commands_per_reference)), { freq: 8 }),
-});
+const moves = (commands: number) =>
+  fc.record({
+    kind: fc.constantFrom(
+      'post',
+      'post',
+      'post',
+      'hold',
+      'hold',
+      'capture',
+      'capture',
+      'void',
+      'reverse',
+      'bulk',
+      'close',
+      'reopen',
+    ),
+    from: fc.nat(crowd_accounts.length - 1),
+    hop: fc.integer({ min: 1, max: crowd_accounts.length - 1 }),
+    amount: fc.integer({ min: 1, max: 60 }).map(String),
+    of: fc.nat(5),
+    whole: fc.boolean(),
+    expires: fc.boolean(),
+    reference: fc.option(fc.nat(Math.floor(commands / commands_per_reference)), { freq: 8 }),
+  });
 type Move = ReturnType<typeof moves> extends fc.Arbitrary<infer Drawn> ? Drawn : never;
 
 /** What the clients know of one another's doings, by the answers so far. */

@@ -639,6 +639,11 @@ create function log.list_lagging(p_tenant_ids uuid[], p_consumers text[])
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.list_lagging to lattice_app;
 
+create function log.list_lags(p_tenant_ids uuid[], p_consumers text[])
+  returns TABLE(tenant_id uuid, name text, lag_events bigint, lag_seconds double precision, is_parked boolean)
+  language plpgsql volatile set plan_cache_mode=force_generic_plan set search_path=pg_catalog;
+grant execute on function log.list_lags to lattice_app;
+
 create function log.lock_tenant(p_tenant_id uuid)
   returns void
   language sql volatile set search_path=pg_catalog;

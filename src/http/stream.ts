@@ -27,7 +27,8 @@ const head = {
   'X-Accel-Buffering': 'no',
 };
 
-type Reason = 'client' | 'slow' | 'key' | 'drain' | 'feed' | 'failure';
+const reasons = ['client', 'slow', 'key', 'drain', 'feed', 'failure'] as const;
+type Reason = (typeof reasons)[number];
 
 export interface EventStreamsOptions {
   metrics: Registry;
@@ -57,6 +58,8 @@ export class EventStreams {
       labelNames: ['reason'],
       registers,
     });
+    // Of a series that begins at 1, nobody sees that it has risen.
+    for (const reason of reasons) this.#ended.inc({ reason }, 0);
     const written = this.#written;
     new Counter({
       name: 'lattice_stream_bytes_total',

@@ -28,7 +28,7 @@ export class JobMetrics {
   readonly #ended: Counter<'job' | 'outcome'>;
   readonly #seconds: Histogram<'job'>;
 
-  constructor(registry: Registry, database: Database, logger: Logger) {
+  constructor(registry: Registry, database: Database, logger: Logger, jobs: () => string[]) {
     const registers = [registry];
     this.#ended = new Counter({
       name: 'lattice_jobs_total',
@@ -64,6 +64,7 @@ export class JobMetrics {
           });
           if (found === null) return;
           this.reset();
+          for (const job of jobs()) this.set({ job }, 0);
           for (const each of found) this.set({ job: each.job }, each[field]);
         },
       });

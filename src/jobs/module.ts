@@ -17,7 +17,7 @@ interface JobsOptions {
 
 export function jobsModule(context: Context, options: JobsOptions): Module {
   const { config, database, logger, metrics } = context;
-  const job_metrics = new JobMetrics(metrics, database, logger);
+  const job_metrics = new JobMetrics(metrics, database, logger, () => options.jobs().map(({ name }) => name));
   const open_schedules = job({
     name: 'jobs.open_schedules',
     description: 'Gives each new tenant the schedules that every tenant has',

@@ -53,7 +53,7 @@ test('the jobs of a worker that was killed go on within ten seconds', async () =
       database,
       connection_string: databaseUrl('lattice_app'),
       logger,
-      metrics: new JobMetrics(new Registry(), database, logger),
+      metrics: new JobMetrics(new Registry(), database, logger, () => []),
       jobs: [kind],
       concurrency: 2,
       onDue: () => Promise.resolve(),

@@ -15,7 +15,7 @@ new Worker({
   database,
   connection_string,
   logger,
-  metrics: new JobMetrics(new Registry(), database, logger),
+  metrics: new JobMetrics(new Registry(), database, logger, () => []),
   jobs: [
     job({
       name,

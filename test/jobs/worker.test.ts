@@ -41,7 +41,7 @@ function aWorker(jobs: Job[], registry = new Registry(), onDue = () => Promise.r
     database,
     connection_string: databaseUrl('lattice_app'),
     logger,
-    metrics: new JobMetrics(registry, database, logger),
+    metrics: new JobMetrics(registry, database, logger, () => jobs.map(({ name }) => name)),
     jobs,
     concurrency: 2,
     onDue,

@@ -12,7 +12,7 @@ const { FC_SEED, FC_RUNS, FC_PATH } = process.env;
 // The short form plays the same histories each time, so that a change is judged and not luck; the long form plays new ones.
 const usual_seed = inject('fault_rounds') === 1 ? 182_343_878 : Date.now() % 1_000_000_000;
 const seed = FC_SEED === undefined ? usual_seed : Number(FC_SEED);
-const usual_runs = inject('fault_rounds') === 1 ? 20 : 40 * inject('fault_rounds');
+const usual_runs = inject('fault_rounds') === 1 ? 20 : 120 * inject('fault_rounds');
 const runs = FC_RUNS === undefined ? usual_runs : Number(FC_RUNS);
 
 /** Bounds the search for a smaller history after a failure; a history takes a second or two. */

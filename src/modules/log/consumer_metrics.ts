@@ -1,21 +1,10 @@
 // What the consumers of this process do, by consumer and never by tenant: labels are bounded, and a metric names nobody.
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { Consumer } from '../../consumer.ts';
-
-/** What is read of a pair of consumer and tenant. */
-interface Followed {
-  consumer: Consumer;
-  position: number | null;
-  head_position: number;
-  behind_since_ms: number | null;
-  is_parked: boolean;
-}
+import { Counter, Histogram, type Registry } from 'prom-client';
 
 export class ConsumerMetrics {
   readonly #applied: Counter<'consumer'>;
   readonly #failed: Counter<'consumer'>;
   readonly #slice_seconds: Histogram<'consumer'>;
-  #followed: () => Iterable<Followed> = () => [];
 
   constructor(registry: Registry, names: string[]) {
     const registers = [registry];
@@ -39,45 +28,11 @@ export class ConsumerMetrics {
       buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30],
       registers,
     });
-    const gauge = (name: string, help: string, read: (followed: Followed[]) => number) => {
-      const of = (consumer: string) =>
-        [...this.#followed()].filter((each) => each.consumer.name === consumer);
-      new Gauge({
-        name,
-        help,
-        labelNames,
-        registers,
-        collect() {
-          for (const consumer of names) this.set({ consumer }, read(of(consumer)));
-        },
-      });
-    };
-    gauge(
-      'lattice_consumer_lag_events',
-      'Events still to be applied in the tenant that lags most, as this process sees it',
-      (followed) =>
-        most(followed.map(({ position, head_position }) => head_position - (position ?? head_position))),
-    );
-    gauge(
-      'lattice_consumer_lag_seconds',
-      'Since when the tenant that lags longest has not been caught up, as this process sees it',
-      (followed) =>
-        most(
-          followed.map(({ behind_since_ms }) =>
-            behind_since_ms === null ? 0 : (performance.now() - behind_since_ms) / 1_000,
-          ),
-        ),
-    );
-    gauge(
-      'lattice_consumer_parked_tenants',
-      'Tenants in which the consumer is parked and waits to be resumed; above 0 is an alarm',
-      (followed) => followed.filter(({ is_parked }) => is_parked).length,
-    );
-  }
-
-  /** Where the present state is read when somebody asks. */
-  observe(followed: () => Iterable<Followed>): void {
-    this.#followed = followed;
+    // Of a series that begins at 1, nobody sees that it has risen.
+    for (const consumer of names) {
+      this.#applied.inc({ consumer }, 0);
+      this.#failed.inc({ consumer }, 0);
+    }
   }
 
   applied(consumer: string, positions: number, took_ms: number): void {
@@ -88,8 +43,4 @@ export class ConsumerMetrics {
   failed(consumer: string): void {
     this.#failed.inc({ consumer });
   }
-}
-
-function most(values: number[]): number {
-  return values.reduce((largest, value) => Math.max(largest, value), 0);
 }

@@ -184,11 +184,11 @@ type ConsumerState = z.infer<typeof ConsumerSchema>;
 
 const RowSchema = z.object({
   name: z.string().nullable(),
-  position: z.number().nullable(),
+  position: z.number(),
   head_position: z.number(),
   behind_since: z.string().nullable(),
   moved_at: z.string().nullable(),
-  attempts: z.number().nullable(),
+  attempts: z.number(),
   next_attempt_at: z.string().nullable(),
   parked_at: z.string().nullable(),
   reason: z.string().nullable(),
@@ -202,44 +202,30 @@ export async function listConsumers(
   consumers: Consumer[],
 ): Promise<ConsumerState[]> {
   const rows = await database.call(sql.consumer_list, { tenant_id }, RowSchema);
-  const [first] = rows;
-  if (first === undefined) throw new Error('a log has a head');
+  const never_ran = rows.find(({ name }) => name === null);
+  if (never_ran === undefined) throw new Error('there is a row for what never ran');
   return consumers.map(({ name, description }) => {
     const row = rows.find((each) => each.name === name);
-    return renderConsumer({ name, description }, row ?? never_ran(first));
+    return renderConsumer({ name, description }, row ?? never_ran);
   });
-}
-
-/** A consumer that has not yet looked at this tenant. */
-function never_ran(other: z.infer<typeof RowSchema>): z.infer<typeof RowSchema> {
-  return {
-    ...other,
-    position: 0,
-    behind_since: null,
-    moved_at: null,
-    attempts: 0,
-    next_attempt_at: null,
-    parked_at: null,
-    reason: null,
-  };
 }
 
 function renderConsumer(
   described: { name: string; description: string },
   row: z.infer<typeof RowSchema>,
 ): ConsumerState {
-  const position = row.position ?? 0;
+  const { position, attempts } = row;
   const behind_ms =
     row.behind_since === null ? 0 : Math.max(0, Date.parse(row.read_at) - Date.parse(row.behind_since));
   return {
     ...described,
-    status: row.parked_at !== null ? 'parked' : (row.attempts ?? 0) > 0 ? 'retrying' : 'following',
+    status: row.parked_at !== null ? 'parked' : attempts > 0 ? 'retrying' : 'following',
     position,
     head_position: row.head_position,
     lag_events: Math.max(0, row.head_position - position),
     lag_seconds: behind_ms / 1_000,
     moved_at: row.moved_at,
-    attempts: row.attempts ?? 0,
+    attempts,
     next_attempt_at: row.next_attempt_at,
     parked_at: row.parked_at,
     reason: row.reason,

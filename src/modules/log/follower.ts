@@ -24,8 +24,6 @@ export interface Follower {
   position: number | null;
   /** the furthest that the log is known to have come */
   head_position: number;
-  /** since when it has not stood at the head */
-  behind_since_ms: number | null;
   /** one after the other, until now */
   failures: number;
   is_parked: boolean;
@@ -45,7 +43,6 @@ export function newFollower(tenant_id: string, consumer: Consumer): Follower {
     limit: Math.min(first_slice_positions, maxSlice(consumer)),
     position: null,
     head_position: 0,
-    behind_since_ms: null,
     failures: 0,
     is_parked: false,
     leads: false,
@@ -56,8 +53,6 @@ export function newFollower(tenant_id: string, consumer: Consumer): Follower {
 /** The log has come this far at least. */
 export function noteHead(follower: Follower, head_position: number): void {
   follower.head_position = Math.max(follower.head_position, head_position);
-  const is_behind = follower.position !== null && follower.position < follower.head_position;
-  follower.behind_since_ms = is_behind ? (follower.behind_since_ms ?? performance.now()) : null;
 }
 
 /** The size of the slice after one that took so long. */

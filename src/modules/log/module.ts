@@ -1,5 +1,6 @@
 import type { Context, Module } from '../../module.ts';
 import { consumer_events } from './consumer_events.ts';
+import { ConsumerLag } from './consumer_lag.ts';
 import { ConsumerMetrics } from './consumer_metrics.ts';
 import { consumerRoutes } from './consumer_routes.ts';
 import { usual_retries } from './consumers.ts';
@@ -13,6 +14,14 @@ export function logModule(context: Context, options: LogOptions, streams: Stream
   const { config, database, logger, metrics } = context;
   const { consumers, listTenants } = options;
   showPartitionsAhead(database, logger, metrics);
+  const lag = new ConsumerLag({
+    database,
+    logger,
+    metrics,
+    wakes: streams.wakes,
+    consumers,
+    listTenants,
+  });
   let runner: ConsumerRunner | null = null;
   return {
     name: 'log',
@@ -25,13 +34,15 @@ export function logModule(context: Context, options: LogOptions, streams: Stream
     jobs: [make_partitions],
     async start() {
       streams.start();
-      if (config.CONSUMERS === 'off') return;
+      lag.start();
       const names = consumers().map(({ name }) => name);
+      const consumer_metrics = new ConsumerMetrics(metrics, names);
+      if (config.CONSUMERS === 'off') return;
       runner = new ConsumerRunner({
         database,
         logger,
         wakes: streams.wakes,
-        metrics: new ConsumerMetrics(metrics, names),
+        metrics: consumer_metrics,
         consumers: consumers(),
         listTenants,
         retries: usual_retries,
@@ -39,6 +50,7 @@ export function logModule(context: Context, options: LogOptions, streams: Stream
       await runner.start();
     },
     async stop() {
+      lag.stop();
       await runner?.stop();
       await streams.stop();
     },

@@ -75,7 +75,6 @@ export class ConsumerRunner {
       onTrouble: ({ name }, error) =>
         options.logger.warn({ consumer: name, error: faultLine(error) }, 'tenants could not be passed over'),
     });
-    options.metrics.observe(() => this.#followers);
   }
 
   async start(): Promise<void> {

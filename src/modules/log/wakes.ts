@@ -58,6 +58,8 @@ export class Wakes {
       labelNames: ['outcome'],
       registers: [metrics],
     });
+    // Of a series that begins at 1, nobody sees that it has risen.
+    for (const outcome of ['sent', 'failed']) this.#sent.inc({ outcome }, 0);
     const port = this.#port;
     new Gauge({
       name: 'lattice_wake_connected',

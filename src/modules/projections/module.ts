@@ -23,7 +23,8 @@ export function projectionsModule(
   streams: Streams,
 ): Module {
   const { config, database, logger } = context;
-  const metrics = new RebuildMetrics(context.metrics);
+  const names = projections.map(({ name }) => name);
+  const metrics = new RebuildMetrics(context.metrics, names);
   const rebuilder = new Rebuilder({ database, logger, metrics, projections, listTenants });
   const orders = new RebuildOrders({ database, rebuilder, listTenants });
   return {

@@ -6,7 +6,7 @@ export class RebuildMetrics {
   readonly #differences: Counter<'projection'>;
   #running: () => number = () => 0;
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, projections: string[]) {
     const registers = [registry];
     const labelNames = ['projection'] as const;
     this.#slice_seconds = new Histogram({
@@ -22,6 +22,8 @@ export class RebuildMetrics {
       labelNames,
       registers,
     });
+    // Of a series that begins at 1, nobody sees that it has risen.
+    for (const projection of projections) this.#differences.inc({ projection }, 0);
     const read = () => this.#running();
     new Gauge({
       name: 'lattice_rebuilds_running',

@@ -4,14 +4,14 @@ import { Problem } from '../../errors.ts';
 import { encodeId } from '../../id.ts';
 import type { Logger } from '../../log.ts';
 import { disableEndpoint } from './endpoints.ts';
-import type { WebhookMetrics } from './webhook_metrics.ts';
+import type { DisabledReason, WebhookMetrics } from './webhook_metrics.ts';
 
 /** Its owner reads it in the log of the tenant, other endpoints are called about it, and so is whoever watches the process. */
 export async function giveUp(
   { database, logger, metrics }: { database: Database; logger: Logger; metrics: WebhookMetrics },
   tenant_id: string,
   endpoint_id: string,
-  reason: 'gone' | 'failing',
+  reason: DisabledReason,
 ): Promise<void> {
   const actor = systemActor(tenant_id);
   try {

@@ -1,6 +1,10 @@
 // What the calls of this process come to, never by tenant or endpoint: labels are bounded, and a metric names nobody.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
+/** why an endpoint is not called any more */
+const disabled_reasons = ['gone', 'failing'] as const;
+export type DisabledReason = (typeof disabled_reasons)[number];
+
 export class WebhookMetrics {
   readonly #attempts: Counter<'outcome'>;
   readonly #disabled: Counter<'reason'>;
@@ -21,6 +25,8 @@ export class WebhookMetrics {
       labelNames: ['reason'],
       registers,
     });
+    // Of a series that begins at 1, nobody sees that it has risen.
+    for (const reason of disabled_reasons) this.#disabled.inc({ reason }, 0);
     this.#delay_seconds = new Histogram({
       name: 'lattice_webhook_delay_seconds',
       help: 'From the event to the answer of the call that succeeded, for those that succeeded at the first attempt',
@@ -56,7 +62,7 @@ export class WebhookMetrics {
     this.#delay_seconds.observe(delay_seconds);
   }
 
-  disabled(reason: string): void {
+  disabled(reason: DisabledReason): void {
     this.#disabled.inc({ reason });
   }
 }

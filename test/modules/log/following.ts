@@ -5,9 +5,11 @@ import type { Consumer } from '../../../src/consumer.ts';
 import { Database, parseQueries, type Tx } from '../../../src/db.ts';
 import { newUuid } from '../../../src/id.ts';
 import { createLogger } from '../../../src/log.ts';
+import { ConsumerLag } from '../../../src/modules/log/consumer_lag.ts';
 import { ConsumerMetrics } from '../../../src/modules/log/consumer_metrics.ts';
 import { type Retries, type Slice, transactionConsumer } from '../../../src/modules/log/consumers.ts';
 import { appendEvent, listEvents } from '../../../src/modules/log/events.ts';
+import type { ListTenants } from '../../../src/modules/log/known_tenants.ts';
 import { ConsumerRunner } from '../../../src/modules/log/runner.ts';
 import { Wakes } from '../../../src/modules/log/wakes.ts';
 import { listTenants } from '../../../src/modules/tenants/index.ts';
@@ -40,6 +42,18 @@ export async function startFollowing(
   const logger = createLogger('silent');
   const wakes = new Wakes({ database: own, connection_string: databaseUrl('lattice_app'), logger, metrics });
   const followed = consumers(own);
+  const listAll: ListTenants = async (page) => {
+    const rows = await own.read(platform, (tx) => listTenants(tx, { ...page, status: null }));
+    return rows.map(({ id }) => id);
+  };
+  const lag = new ConsumerLag({
+    database: own,
+    logger,
+    metrics,
+    wakes,
+    consumers: () => followed,
+    listTenants: listAll,
+  });
   const runner = new ConsumerRunner({
     database: own,
     logger,
@@ -49,16 +63,15 @@ export async function startFollowing(
       followed.map(({ name }) => name),
     ),
     consumers: followed,
-    listTenants: async (page) => {
-      const rows = await own.read(platform, (tx) => listTenants(tx, { ...page, status: null }));
-      return rows.map(({ id }) => id);
-    },
+    listTenants: listAll,
     retries,
   });
   wakes.start();
+  lag.start();
   await runner.start();
   let stopping: Promise<void> | null = null;
   const stop = () => {
+    lag.stop();
     stopping ??= runner
       .stop()
       .then(() => wakes.stop())

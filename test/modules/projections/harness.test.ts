@@ -7,6 +7,7 @@ import { projections } from '../../../src/modules/projections/manifest.ts';
 import type { Projection } from '../../../src/modules/projections/projection.ts';
 import { createReportDimension } from '../../../src/modules/projections/report_dimensions.ts';
 import { asSuperuser, database } from '../../support/database.ts';
+import { seed } from '../../support/dice.ts';
 import { aTenant, type TestTenant } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
 import { randomBooks, randomFrom } from '../ledger/random_books.ts';
@@ -38,12 +39,12 @@ const edges_of_time = [
 ];
 
 /** A tenant with a past that names two dimensions on the way, and which nobody follows. */
-async function aPast(seed: number, count: number): Promise<TestTenant> {
+async function aPast(past: number, count: number): Promise<TestTenant> {
   const tenant = await aTenant();
   const api = server.client(tenant.api_key);
-  await randomInvoices(api, seed, 2, count);
+  await randomInvoices(api, past, 2, count);
   await database.transaction(tenant.actor, (tx) => createReportDimension(tx, 'channel'));
-  await randomBooks(api, seed, count);
+  await randomBooks(api, past, count);
   const entries = [
     { account: 'bank', direction: 'debit', amount: '5' },
     { account: 'revenue:sales', direction: 'credit', amount: '5' },
@@ -52,9 +53,9 @@ async function aPast(seed: number, count: number): Promise<TestTenant> {
     const posted = await api.post('/v1/transactions', { effective_at, entries });
     expect(posted.status).toBe(201);
   }
-  await randomInvoices(api, seed + 1, 4, count);
+  await randomInvoices(api, past + 1, 4, count);
   await database.transaction(tenant.actor, (tx) => createReportDimension(tx, 'region'));
-  await randomInvoices(api, seed + 2, 2, count);
+  await randomInvoices(api, past + 2, 2, count);
   return tenant;
 }
 
@@ -108,10 +109,10 @@ test('there are projections to look at', () => {
 });
 
 describe.each(projections)('$name', (projection) => {
-  test('comes to the same rows in any slices, which are what a recount says', async () => {
+  test(`comes to the same rows in any slices, which are what a recount says (seed ${seed})`, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.integer(), async (seed, cut) => {
-        const tenant = await aPast(seed, 90);
+      fc.asyncProperty(fc.integer(), fc.integer(), async (past, cut) => {
+        const tenant = await aPast(past, 90);
         await applyAll(tenant, projection, () => 1_000_000);
         const at_once = await rowsOf(tenant, projection);
         expect(at_once).toContain(`${projection.tables[0]}\n(`);
@@ -122,7 +123,7 @@ describe.each(projections)('$name', (projection) => {
         await applyAll(tenant, projection, () => 1 + Math.floor(random() ** 3 * 200));
         expect(await rowsOf(tenant, projection)).toBe(at_once);
       }),
-      { numRuns: inject('fault_rounds') },
+      { seed, numRuns: inject('fault_rounds') },
     );
   }, 600_000);
 
@@ -175,12 +176,12 @@ describe.each(
     return { position: applied?.position ?? 0, along: applied?.along ?? [] };
   }
 
-  test('come to the rows that each comes to by itself, wherever they stand when they meet', async () => {
+  test(`come to the rows that each comes to by itself, wherever they stand when they meet (seed ${seed})`, async () => {
     expect(all).toHaveLength(1 + takes_along.names.length);
     const met = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(fc.integer(), fc.integer(), async (seed, cut) => {
-        const tenant = await aPast(seed, 60);
+      fc.asyncProperty(fc.integer(), fc.integer(), async (past, cut) => {
+        const tenant = await aPast(past, 60);
         const alone: string[] = [];
         for (const projection of all) {
           await applyAll(tenant, projection, () => 1_000_000);
@@ -217,7 +218,7 @@ describe.each(
           expect(await recount(tenant, projection)).toEqual([]);
         }
       }),
-      { numRuns: inject('fault_rounds') },
+      { seed, numRuns: inject('fault_rounds') },
     );
     expect(met.has([...takes_along.names].sort().join(' '))).toBe(true);
     expect(met.size).toBeGreaterThan(1);

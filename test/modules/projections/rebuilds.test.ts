@@ -1,6 +1,6 @@
 // Rebuilds that are held up: asked for twice, canceled, gone on with by another process, killed.
 import pg from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { parseQueries } from '../../../src/db.ts';
 import { newUuid } from '../../../src/id.ts';
@@ -21,6 +21,9 @@ import {
   rebuildBalances,
   rebuilt,
 } from './rebuilding.ts';
+
+/** each with a kill */
+const rounds = Math.min(inject('fault_rounds'), 8);
 
 /** Serves requests and follows no log: what it is asked to rebuild waits for another process. */
 const server = await startServer({ CONSUMERS: 'off' });
@@ -107,26 +110,28 @@ test('a process that is killed while it rebuilds is followed by one that goes on
   const tenant = await aPast(3, 1_000);
   await randomPostings(tenant, 5_500);
   const posting = postAndRead(server.client(tenant.api_key));
-  const gate = await shutGate();
-  await rebuildBalances(platform, tenant);
-  const first = await startProcess();
-  await waitFor('its second slice is applied but for its end', gate.isReached, { timeout_ms: 60_000 });
-  const { rebuild: reached } = await balancesOf(platform, tenant);
-  expect(reached?.position).toBeGreaterThan(0);
-  expect(await first.end('SIGKILL')).toBe('SIGKILL');
-  await gate.open();
-  const { rebuild: left } = await balancesOf(platform, tenant);
-  expect(left).toMatchObject({ status: 'running', position: reached?.position });
+  for (let number = 1; number <= rounds; number += 1) {
+    const gate = await shutGate();
+    await rebuildBalances(platform, tenant);
+    const first = await startProcess();
+    await waitFor('its second slice is applied but for its end', gate.isReached, { timeout_ms: 60_000 });
+    const { rebuild: reached } = await balancesOf(platform, tenant);
+    expect(reached?.position).toBeGreaterThan(0);
+    expect(await first.end('SIGKILL')).toBe('SIGKILL');
+    await gate.open();
+    const { rebuild: left } = await balancesOf(platform, tenant);
+    expect(left).toMatchObject({ status: 'running', position: reached?.position });
 
-  const second = await startProcess();
-  expect(await rebuilt(platform, tenant)).toMatchObject({
-    version: 2,
-    rebuild: { number: 1, version: 2, status: 'swapped' },
-  });
+    const second = await startProcess();
+    expect(await rebuilt(platform, tenant)).toMatchObject({
+      version: number + 1,
+      rebuild: { number, version: number + 1, status: 'swapped' },
+    });
+    expect(await second.end('SIGTERM')).toBe(0);
+  }
   expect(await posting.stop()).toBeGreaterThan(10);
-  expect(await second.end('SIGTERM')).toBe(0);
   expect(await differencesOf(platform, tenant)).toBe(0);
-}, 120_000);
+}, 480_000);
 
 /** Nothing that is rebuilt comes to the end of its second slice until the gate is opened. */
 async function shutGate() {
@@ -135,7 +140,7 @@ async function shutGate() {
   onTestFinished(() => keeper.end());
   await keeper.query(`
     select pg_advisory_lock(1);
-    create function public.wait_at_gate() returns trigger language plpgsql as $$
+    create or replace function public.wait_at_gate() returns trigger language plpgsql as $$
     begin
       perform pg_advisory_xact_lock(1);
       return new;

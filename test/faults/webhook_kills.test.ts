@@ -1,13 +1,16 @@
 // A process that is killed at each step between an event and the record of its delivery: the next one goes on, and no event is lost.
 import pg from 'pg';
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { z } from 'zod';
-import { aClient, anEndpoint, posted_only, twoAccounts } from '../../modules/webhooks/hooks.ts';
-import { accept, aReceiver } from '../../modules/webhooks/receiver.ts';
-import { asSuperuser, databaseUrl } from '../../support/database.ts';
-import { aTransaction } from '../../support/factories.ts';
-import { startProcess } from '../../support/process.ts';
-import { waitFor } from '../../support/wait.ts';
+import { aClient, anEndpoint, posted_only, twoAccounts } from '../modules/webhooks/hooks.ts';
+import { accept, aReceiver } from '../modules/webhooks/receiver.ts';
+import { asSuperuser, databaseUrl } from '../support/database.ts';
+import { aTransaction } from '../support/factories.ts';
+import { startProcess } from '../support/process.ts';
+import { waitFor } from '../support/wait.ts';
+
+/** a kill at each step in each of them */
+const rounds = Math.min(inject('fault_rounds'), 8);
 
 const WaitingSchema = z.object({ query: z.string() });
 
@@ -54,36 +57,38 @@ test('killed while it queues, calls and records: every event is delivered, and q
     process = await startProcess();
   };
 
-  // It queues, and has not committed.
-  let release = await holdDeliveries();
-  await post();
-  await waits('queue_deliveries');
-  await process.end('SIGKILL');
-  await release();
-  await killed();
+  for (let round = 0; round < rounds; round += 1) {
+    // It queues, and has not committed.
+    let release = await holdDeliveries();
+    await post();
+    await waits('queue_deliveries');
+    await process.end('SIGKILL');
+    await release();
+    await killed();
 
-  // It calls, and queues the next.
-  is_holding = true;
-  await post();
-  await waitFor('a call is open', () => held.length > 0);
-  release = await holdDeliveries();
-  await post();
-  await waits('queue_deliveries');
-  await process.end('SIGKILL');
-  await release();
-  await killed();
+    // It calls, and queues the next.
+    is_holding = true;
+    await post();
+    await waitFor('a call is open', () => held.length > 0);
+    release = await holdDeliveries();
+    await post();
+    await waits('queue_deliveries');
+    await process.end('SIGKILL');
+    await release();
+    await killed();
 
-  // It has called, and records.
-  is_holding = true;
-  await post();
-  await waitFor('a call is open', () => held.length > 0);
-  release = await holdDeliveries();
-  is_holding = false;
-  for (const answer of held.splice(0)) answer();
-  await waits('record_attempts');
-  await process.end('SIGKILL');
-  await release();
-  await killed();
+    // It has called, and records.
+    is_holding = true;
+    await post();
+    await waitFor('a call is open', () => held.length > 0);
+    release = await holdDeliveries();
+    is_holding = false;
+    for (const answer of held.splice(0)) answer();
+    await waits('record_attempts');
+    await process.end('SIGKILL');
+    await release();
+    await killed();
+  }
 
   await post();
   const left = () =>

@@ -21,9 +21,12 @@ export function parseJsonItems(body: Buffer, list: ItemList): unknown {
 /** Newline-delimited JSON, as a body that has nothing but its list; empty lines do not count. */
 export function parseNdjsonItems(body: Buffer, list: ItemList): unknown {
   // What is not UTF-8 is so in some of its lines: they are told apart as bytes.
-  const lines = isUtf8(body) ? body.toString('utf8').split('\n') : body.toString('latin1').split('\n');
-  const texts = lines.filter((line) => line.trim() !== '');
-  return { [list.field]: isUtf8(body) ? parseEach(texts, list) : parseEach(texts, list, parseLine) };
+  const is_utf8 = isUtf8(body);
+  const texts = body
+    .toString(is_utf8 ? 'utf8' : 'latin1')
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  return { [list.field]: parseEach(texts, list, is_utf8 ? parseItem : parseLine) };
 }
 
 /** The value of an item, or why it has none. */

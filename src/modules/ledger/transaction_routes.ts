@@ -88,8 +88,9 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
   ): Promise<Reply> => {
     const { tenant_id, actor_id, request_id } = input.principal;
     const { key_hash, request_hash } = idempotency;
-    const origin = { actor_id, request_id, instance: input.url, key_hash, request_hash };
-    const command = { origin: { ...origin, key_pointer: key_header_pointer }, order };
+    const key_pointer = key_header_pointer;
+    const origin = { actor_id, request_id, instance: input.url, key_hash, request_hash, key_pointer };
+    const command = { origin, order };
     if (input.query.dry_run === true) {
       const [outcome] = await poster.evaluate(tenant_id, [command]);
       if (outcome === undefined) throw new Error('a command without outcome');

@@ -1,6 +1,5 @@
--- name: schema_find
--- Whether there is anything to look at.
-select to_regprocedure('lattice.try_wall()') is not null and to_regclass('log.event') is not null as is_migrated;
+-- name: wall_find
+select to_regprocedure('lattice.try_wall()') is not null as is_there;
 
 -- name: wall_try
 select try_wall.attempt, try_wall.held

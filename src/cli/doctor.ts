@@ -15,7 +15,7 @@ import { maybeSigningKeys, signingKeysRefusal } from '../modules/proofs/index.ts
 import { command } from './command.ts';
 import { embeddedRefusal, findSession, type Postgres, sessionRefusal, withPostgres } from './postgres.ts';
 
-const sql = queries(import.meta.url, 'schema_find', 'wall_try', 'settings_find', 'clock_read');
+const sql = queries(import.meta.url, 'wall_find', 'wall_try', 'settings_find', 'clock_read');
 
 const node_major_min = 24;
 const listen_timeout_ms = 3_000;
@@ -185,17 +185,13 @@ async function schema(app_url: string): Promise<Finding> {
   };
 }
 
-async function isMigrated(database: Database): Promise<boolean> {
-  const found = await database.call(sql.schema_find, {}, z.object({ is_migrated: z.boolean() }));
-  return found.every(({ is_migrated }) => is_migrated);
-}
-
 function notMigrated(detail: string): Finding {
   return { ok: false, detail: `${detail}: the database is not migrated`, advice: to_migrate };
 }
 
 async function wall(database: Database): Promise<Finding> {
-  if (!(await isMigrated(database))) return notMigrated('there are no tables to stand between');
+  const found = await database.call(sql.wall_find, {}, z.object({ is_there: z.boolean() }));
+  if (!found.every(({ is_there }) => is_there)) return notMigrated('there is nothing to try it with');
   const attempts = await database.call(
     sql.wall_try,
     {},
@@ -212,10 +208,10 @@ async function wall(database: Database): Promise<Finding> {
 }
 
 async function partitions(database: Database): Promise<Finding> {
-  if (!(await isMigrated(database))) return notMigrated('there are none');
   const tables = await partitionsAhead(database);
+  if (tables.length === 0) return notMigrated('there are none');
   return {
-    ok: tables.length > 0 && tables.every(({ ahead }) => ahead >= partitions_ahead_min),
+    ok: tables.every(({ ahead }) => ahead >= partitions_ahead_min),
     detail: tables.map(({ table, ahead }) => `${table} ${ahead} months ahead`).join(', '),
     advice:
       'run `lattice migrate`, which makes twelve; without a partition for the month nothing can be posted',

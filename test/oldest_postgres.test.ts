@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { platform_tenant_id } from '../src/db.ts';
 import { encodeId, newUuid } from '../src/id.ts';
 import { renderStored } from '../src/modules/ledger/transactions.ts';
+import { projections } from '../src/modules/projections/manifest.ts';
 import { randomBooks } from './modules/ledger/random_books.ts';
 import { aReceiver } from './modules/webhooks/receiver.ts';
 import type { Client } from './support/client.ts';
@@ -233,6 +234,14 @@ test.each(reads.filter(isStream))('GET $path follows, by key and by ticket', asy
   }
 });
 
+test.each(projections)('the stream of $name says what it holds', async ({ name }) => {
+  const { api_key } = inhabitant.api;
+  const stream = await TestStream.open(`${server.url}/v1/projections/${name}/stream`, { api_key });
+  const [first] = await stream.count(1);
+  expect(JSON.parse(first?.data ?? '')).toMatchObject({ data: expect.any(Object) });
+  await stream.close();
+});
+
 test('each job of the schedules has run, and the metrics are told', async () => {
   const CountSchema = z.object({ count: z.number() });
   const counted = async (text: string) => (await asAdministrator(CountSchema, text))[0]?.count;
@@ -247,11 +256,12 @@ test('each job of the schedules has run, and the metrics are told', async () => 
       )) !== 0
     );
   });
-  await asAdministrator(z.unknown(), 'update jobs.schedule set next_at = now(), last_at = null');
-  await waitFor(
-    'each has come round',
-    async () => (await counted('select count(*)::integer from jobs.schedule where last_at is null')) === 0,
-  );
+  await asAdministrator(z.unknown(), 'update jobs.schedule set last_at = null');
+  await waitFor('each has come round', async () => {
+    // Opening schedules is one of them: there may be more by now.
+    await asAdministrator(z.unknown(), 'update jobs.schedule set next_at = now() where last_at is null');
+    return (await counted('select count(*)::integer from jobs.schedule where last_at is null')) === 0;
+  });
   await waitFor(
     'nothing is left to do',
     async () => (await counted('select count(*)::integer from graphile_worker._private_jobs')) === 0,
@@ -315,8 +325,8 @@ test('made, migrated, served and stopped from the command line', async () => {
   expect(await started.ended).toMatchObject({ status: 0, stderr: '' });
 });
 
-/** Called only when a consumer cannot do its work. */
-const uncalled = ['log.fail_slice'];
+/** Called only when a consumer cannot do its work, or when a call of a webhook takes its time. */
+const maybe_uncalled = ['log.fail_slice', 'webhooks.renew_leases'];
 
 test('each function in plpgsql has been called', async () => {
   await server.close();
@@ -325,11 +335,15 @@ test('each function in plpgsql has been called', async () => {
     .filter((file) => /language plpgsql/.test(readFileSync(join(root, 'sql/functions', file), 'utf8')))
     .map((file) => file.replace('/', '.').replace('.sql', ''));
   expect(written.length).toBeGreaterThan(60);
-  // A backend reports what it has called when it ends.
-  const called = await asAdministrator(
-    z.object({ name: z.string() }),
-    "select schemaname || '.' || funcname as name from pg_stat_user_functions where calls > 0",
-  );
-  const names = called.map(({ name }) => name);
-  expect(written.filter((name) => !names.includes(name)).sort()).toEqual(uncalled);
+  const expected = written.filter((name) => !maybe_uncalled.includes(name));
+  // A backend reports what it has called when it ends, and that may be a little after its client is gone.
+  const uncalled = async () => {
+    const called = await asAdministrator(
+      z.object({ name: z.string() }),
+      "select schemaname || '.' || funcname as name from pg_stat_user_functions where calls > 0",
+    );
+    const names = new Set(called.map(({ name }) => name));
+    return expected.filter((name) => !names.has(name));
+  };
+  await expect.poll(uncalled, { timeout: 10_000 }).toEqual([]);
 });

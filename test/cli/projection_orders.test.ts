@@ -10,7 +10,7 @@ const lattice = commandLines();
 const platform = { LATTICE_URL: server.url, LATTICE_PLATFORM_KEY: await aPlatformKey() };
 const rebuild = (...rest: string[]) => lattice(['projections', 'rebuild', ...rest], platform);
 
-test('what runs in all tenants is canceled at once, of one projection or of all', async () => {
+test('what runs in all tenants, and in the log of the platform, is canceled at once, of one projection or of all', async () => {
   await aTenant();
   await aTenant();
   const none = await rebuild('--cancel', '--all');
@@ -21,11 +21,11 @@ test('what runs in all tenants is canceled at once, of one projection or of all'
     'started  balances, balances_daily, invoices, reports\n',
   ]);
   const one = await rebuild('reports', '--cancel', '--all');
-  expect([one.status, one.stdout]).toEqual([0, 'canceled  reports of all tenants: 2 were running\n']);
+  expect([one.status, one.stdout]).toEqual([0, 'canceled  reports of all tenants: 3 were running\n']);
   const rest = await rebuild('--cancel', '--all', '--json');
   const CanceledSchema = z.looseObject({ running_count: z.number(), status: z.string() });
   expect(CanceledSchema.parse(JSON.parse(rest.stdout))).toMatchObject({
-    running_count: 6,
+    running_count: 9,
     status: 'canceled',
   });
   expect((await rebuild('--cancel', '--all')).status).toBe(1);

@@ -8,7 +8,8 @@ const document = DocumentSchema.parse(JSON.parse(readFileSync(join(root, 'openap
 export const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ method, path, operation })),
 );
-export const isOfPlatform = (path: string) => path.includes('{tenant}') || path === '/v1/tenants';
+const of_platform = ['/v1/tenants', '/v1/projection_rebuilds', '/v1/projection_rebuild_cancellations'];
+export const isOfPlatform = (path: string) => path.includes('{tenant}') || of_platform.includes(path);
 
 export const reads = routes.filter(({ method }) => method === 'get');
 export const isStream = ({ operation }: (typeof reads)[number]) =>
@@ -45,7 +46,10 @@ export function queriesOf({
       'limit=1',
     ],
     '/v1/accounts': ['code_prefix=customers:', 'type=asset&currency=EUR', 'status=open', 'limit=1'],
-    '/v1/balances': ['group_by=currency', 'group_by=type', 'group_by=segment', 'code_prefix=customers:'],
+    '/v1/balances': [
+      ...['group_by=currency', 'group_by=type', 'group_by=segment', 'code_prefix=customers:', 'format=csv'],
+      ...axes,
+    ],
     '/v1/events': ['after=3&limit=2', 'types=ledger.transaction_posted', 'account=cash'],
     '/v1/balances/daily': ['account=cash', 'code_prefix=customers:', 'format=csv'],
     '/v1/reports/daily_activity': ['dimension=channel', 'dimension=channel&value=web', 'format=csv'],

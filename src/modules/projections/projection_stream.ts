@@ -26,7 +26,8 @@ const StateSchema = z
   })
   .meta({ id: 'ProjectionState' });
 
-const DataSchema = z.object({ data: z.string() });
+/** Postgres puts rows that it aggregates on lines of their own, and a line ends a field of a message. No string of JSON holds one. */
+const DataSchema = z.object({ data: z.string().transform((text) => text.replaceAll('\n', '')) });
 
 export function projectionStreamRoute(database: Database, { topics }: Streams): StreamRoute {
   return streamRoute({

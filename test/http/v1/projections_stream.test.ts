@@ -32,6 +32,14 @@ async function open(shop: Awaited<ReturnType<typeof aShop>>, name: string) {
   return { stream, latest };
 }
 
+test('activity of several types of account is one message', async () => {
+  const shop = await aShop(server);
+  await shop.post('assets:bank', 'revenue:sales', '7', {});
+  const { stream, latest } = await open(shop, 'reports');
+  expect((await latest()).data.map(({ account_type }) => account_type).sort()).toEqual(['asset', 'revenue']);
+  await stream.close();
+});
+
 test('each projection is followed as it moves, and says in short what it holds', async () => {
   const shop = await aShop(server);
   const names = projections.map(({ name }) => name);

@@ -7,7 +7,7 @@ import { startServer } from '../support/server.ts';
 import { intents } from './commands.ts';
 import { Play } from './play.ts';
 
-const lanes = 4;
+const lanes = inject('fault_rounds') === 1 ? 4 : 12;
 const { FC_SEED, FC_RUNS, FC_PATH } = process.env;
 // The short form plays the same histories each time, so that a change is judged and not luck; the long form plays new ones.
 const usual_seed = inject('fault_rounds') === 1 ? 182_343_878 : Date.now() % 1_000_000_000;

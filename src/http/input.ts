@@ -2,11 +2,11 @@
 import { z } from 'zod';
 import { Problem } from '../errors.ts';
 import type { Input, ItemList, MediaType, Principal, Route } from '../route.ts';
+import { type Misshapen, shapeProblem } from '../shape.ts';
 import { mediaType } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { parseJsonItems, parseNdjsonItems } from './items.ts';
 import { parseJson, textFault } from './json.ts';
-import { type Misshapen, shapeProblem } from './problem.ts';
 import { parseQuery } from './query.ts';
 
 /** of a route that declares no query or no body */

@@ -1,6 +1,7 @@
 // JSON from outside: what JSON.parse would silently accept and Postgres or the next reader would not, is refused here with a pointer.
 import { isUtf8 } from 'node:buffer';
 import { type FieldError, Problem } from '../errors.ts';
+import { max_field_errors, max_item_errors, pointerSegment } from '../shape.ts';
 
 /** far deeper than any documented body; what is nested further is meant to exhaust a stack */
 const max_depth = 32;
@@ -11,11 +12,6 @@ const max_depth = 32;
  */
 export function parseJson(body: Buffer): unknown {
   return parseText(utf8Text(body), 'body');
-}
-
-/** `~` and `/` in a name, as RFC 6901 writes them. */
-export function pointerSegment(name: PropertyKey): string {
-  return String(name).replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 /** Why a text from outside cannot be stored or signed, or null when it can. */
@@ -44,8 +40,9 @@ export function parseText(text: string, part: 'body' | 'item'): unknown {
   if (pairs !== countPairs(value)) throw refused(part, [repeatedName(text)]);
   // A NUL or a lone surrogate can only stand in valid JSON as an escape, and so can a disguised name.
   if (text.includes('\\u') || text.includes('__proto__')) {
+    const max = part === 'item' ? max_item_errors : max_field_errors;
     const faults: FieldError[] = [];
-    collectFaults(value, '#', faults);
+    collectFaults(value, '#', faults, max);
     if (faults.length > 0) throw refused(part, faults);
   }
   return value;
@@ -116,20 +113,23 @@ function countPairs(value: unknown): number {
   return pairs;
 }
 
-function collectFaults(value: unknown, pointer: string, faults: FieldError[]): void {
+/** Adds what is wrong with a value, until there are `max` faults. */
+function collectFaults(value: unknown, pointer: string, faults: FieldError[], max: number): void {
+  if (faults.length >= max) return;
   if (typeof value === 'string') {
     const fault = textFault(value);
     if (fault !== null) faults.push({ pointer, ...fault });
   } else if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) collectFaults(item, `${pointer}/${index}`, faults);
+    for (const [index, item] of value.entries()) collectFaults(item, `${pointer}/${index}`, faults, max);
   } else if (typeof value === 'object' && value !== null) {
     for (const [name, item] of Object.entries(value)) {
+      if (faults.length >= max) return;
       const fault =
         name === '__proto__' ? { code: 'unknown_field', detail: 'a reserved name' } : textFault(name);
       // A name that cannot be stored cannot be shown either.
       if (fault !== null)
         faults.push({ pointer: name === '__proto__' ? `${pointer}/__proto__` : pointer, ...fault });
-      else collectFaults(item, `${pointer}/${pointerSegment(name)}`, faults);
+      else collectFaults(item, `${pointer}/${pointerSegment(name)}`, faults, max);
     }
   }
 }

@@ -68,6 +68,8 @@ export class Mutations {
       if (!isBeforeEvaluation(error)) throw error;
       const stored = await this.#maybeStored(principal, key_hash);
       if (stored === null) throw error;
+      // Once these bytes were understood: as another media type, of which the list of their items is made.
+      if (route.kind === 'post' && route.items !== undefined && stored.status < 400) throw keyReused();
       return await this.#replay(mutation, stored);
     } finally {
       this.#keys.release(taken);

@@ -1,16 +1,35 @@
 // Bulk requests: up to 10,000 items in order, all or nothing, or each on its own. Every item has a key of its own, so a repeated bulk
-// request answers from its items' answers; under the request's key only a mark is stored.
+// request answers from its items' answers; under the request's key only a mark is stored. That of items on their own comes first: whatever
+// ends the request half-way, the same request goes on with those that are missing, and no other takes its key.
 import { z } from 'zod';
 import { key_header_pointer, keyReused, Problem, problemDocument, readProblem } from '../../errors.ts';
 import type { Reply } from '../../route.ts';
-import { type BulkRequest, checkDistinctKeys, type Item, itemKeyHash, readItems } from './bulk_items.ts';
+import {
+  type BulkRequest,
+  checkDistinctKeys,
+  checkForce,
+  forbiddenItems,
+  type Item,
+  isForced,
+  itemKeyHash,
+  readItems,
+  withForbidden,
+} from './bulk_items.ts';
 import type { Command, Outcome } from './command.ts';
 import type { Poster } from './poster.ts';
 import { asAnswer, isSticky } from './steps.ts';
 import { max_bulk_items } from './transaction_schema.ts';
 import type { StoredAnswer, TransactionReader } from './transactions.ts';
 
-const MarkSchema = z.object({ request_id: z.string() });
+/** What is kept of a bulk request beside the answers of its items. */
+const MarkSchema = z.object({
+  request_id: z.string(),
+  /** absent in marks of before there was one */
+  media_type: z.enum(['json', 'ndjson']).optional(),
+  /** indices of items that whoever asked may not do */
+  forbidden: z.array(z.int()).default([]),
+});
+type Mark = z.input<typeof MarkSchema>;
 
 export async function postBulk(
   poster: Poster,
@@ -25,13 +44,22 @@ export async function postBulk(
   const stored = (await transactions.answers(tenant_id, [key_hash])).get(key_hash);
   if (stored !== undefined) {
     if (stored.request_hash !== request_hash) throw keyReused();
-    return replayBulk(transactions, bulk, stored);
+    return replayBulk(poster, transactions, bulk, stored);
   }
-  const items = readItems(bulk, bulk.principal.request_id);
-  checkDistinctKeys(items, key_hash);
+  const read = await readItems(bulk, bulk.principal.request_id);
+  checkDistinctKeys(read, key_hash);
+  const forbidden = forbiddenItems(bulk.principal, read);
+  const items = withForbidden(read, forbidden);
   // What is decided as a group looks at its keys first: an item that was answered before neither needs its target nor changes it again.
   const known = bulk.atomic || bulk.dry_run ? await withKnownAnswers(transactions, tenant_id, items) : items;
-  return bulk.atomic ? postAtomic(poster, bulk, known) : postEach(poster, bulk, known);
+  if (bulk.atomic) return postAtomic(poster, bulk, known);
+  if (bulk.dry_run) return tryEach(poster, bulk, known);
+  const mark = markCommand(bulk, 200, forbidden);
+  const marked = await poster.submit(tenant_id, mark, 'bulk');
+  // Another process was first.
+  if (marked.state === 'answered' && marked.replayed) return replayBulk(poster, transactions, bulk, marked);
+  if (marked.state === 'rejected') throw marked.problem;
+  return { status: 200, body: resultsText(await postEach(poster, bulk, items, new Map())) };
 }
 
 async function postAtomic(poster: Poster, bulk: BulkRequest, items: Item[]): Promise<Reply> {
@@ -39,14 +67,13 @@ async function postAtomic(poster: Poster, bulk: BulkRequest, items: Item[]): Pro
   const culprit = items[broken];
   if (culprit !== undefined && 'problem' in culprit) throw atIndex(culprit.problem, broken);
   const commands = items.flatMap((item) => ('command' in item ? [item.command] : []));
-  const mark: Command = {
-    origin: origin(bulk),
-    order: { kind: 'answer', status: 201, body: markText(bulk) },
-  };
   const tenant_id = bulk.principal.tenant_id;
   const outcomes = bulk.dry_run
     ? await poster.evaluate(tenant_id, commands)
-    : (await poster.submitAtomic(tenant_id, [...commands, mark])).slice(0, commands.length);
+    : (await poster.submitAtomic(tenant_id, [...commands, markCommand(bulk, 201, [])])).slice(
+        0,
+        commands.length,
+      );
   const refused = outcomes.findIndex(isRefused);
   const outcome = outcomes[refused];
   if (outcome === undefined)
@@ -64,24 +91,37 @@ async function postAtomic(poster: Poster, bulk: BulkRequest, items: Item[]): Pro
   return reply(kept);
 }
 
-async function postEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promise<Reply> {
-  const tenant_id = bulk.principal.tenant_id;
+/** The results of items on their own, in order; those that have an answer are not posted again. */
+async function postEach(
+  poster: Poster,
+  bulk: BulkRequest,
+  items: Item[],
+  answers: Map<string, StoredAnswer>,
+): Promise<string[]> {
+  return Promise.all(
+    items.map(async (item) => {
+      if ('problem' in item) return problemText(bulk, item.problem);
+      const { origin } = item.command;
+      const answer = answers.get(origin.key_hash);
+      if (answer === undefined)
+        return resultOf(bulk, await submitItem(poster, bulk.principal.tenant_id, item.command));
+      return answer.request_hash === origin.request_hash
+        ? answerResult(answer.status, answer.body)
+        : problemText(bulk, keyReused(origin.key_pointer));
+    }),
+  );
+}
+
+async function tryEach(poster: Poster, bulk: BulkRequest, items: Item[]): Promise<Reply> {
   const commands = items.flatMap((item) => ('command' in item ? [item.command] : []));
-  const outcomes = bulk.dry_run
-    ? await evaluateEach(poster, tenant_id, commands)
-    : await Promise.all(commands.map((command) => submitItem(poster, tenant_id, command)));
+  const outcomes = await evaluateEach(poster, bulk.principal.tenant_id, commands);
   let next = 0;
   const results = items.map((item) => {
-    const outcome = 'command' in item ? outcomes[next++] : undefined;
-    return outcome === undefined ? problemResult(bulk, item) : resultOf(bulk, outcome);
+    if ('problem' in item) return problemText(bulk, item.problem);
+    const outcome = outcomes[next++];
+    if (outcome === undefined) throw new Error('an item without an outcome');
+    return resultOf(bulk, outcome);
   });
-  if (!bulk.dry_run) {
-    const mark: Command = {
-      origin: origin(bulk),
-      order: { kind: 'answer', status: 200, body: markText(bulk) },
-    };
-    await poster.submit(tenant_id, mark, 'bulk');
-  }
   return { status: 200, body: resultsText(results) };
 }
 
@@ -127,30 +167,26 @@ async function submitItem(poster: Poster, tenant_id: string, command: Command): 
   return poster.submit(tenant_id, { ...command, order: { kind: 'answer', status: 404, body } }, 'bulk');
 }
 
-/** The same request again: the same answers of the same items. */
+/** The same request again: the same answers of the same items, of which those that were not reached are posted now. */
 async function replayBulk(
+  poster: Poster,
   transactions: TransactionReader,
   bulk: BulkRequest,
-  stored: StoredAnswer,
+  stored: Pick<StoredAnswer, 'status' | 'body'>,
 ): Promise<Reply> {
   const headers = { 'Idempotent-Replayed': 'true' };
   if (stored.status >= 400) return { status: stored.status, body: stored.body, headers };
-  const { request_id } = MarkSchema.parse(JSON.parse(stored.body));
+  const { request_id, media_type, forbidden } = MarkSchema.parse(JSON.parse(stored.body));
+  // The same bytes as another media type are other items.
+  if (media_type !== undefined && media_type !== bulk.media_type) throw keyReused();
   const first = { ...bulk, principal: { ...bulk.principal, request_id } };
-  const items = readItems(first, request_id);
+  const items = withForbidden(await readItems(first, request_id), forbidden);
   const answers = await transactions.answers(bulk.principal.tenant_id, items.map(itemKeyHash));
-  const results = items.map((item) => {
-    const answer = answers.get(itemKeyHash(item));
-    if ('problem' in item || answer === undefined) return problemResult(first, item);
-    if (answer.request_hash !== item.command.origin.request_hash) {
-      return problemResult(first, {
-        problem: keyReused(item.command.origin.key_pointer),
-        key_hash: itemKeyHash(item),
-      });
-    }
-    return answerResult(answer.status, answer.body);
-  });
-  return { status: stored.status, body: resultsText(results), headers };
+  const missing = items.filter((item) => 'command' in item && !answers.has(itemKeyHash(item)));
+  if (missing.length > 0 && bulk.atomic) throw new Error('an item of a posted group has no answer');
+  if (missing.some(isForced)) checkForce(bulk.principal);
+  const body = resultsText(await postEach(poster, first, items, answers));
+  return { status: stored.status, body, ...(missing.length === 0 ? { headers } : {}) };
 }
 
 /** Items whose own keys have an answer, as that answer. */
@@ -194,8 +230,14 @@ function origin(bulk: BulkRequest) {
   };
 }
 
-function markText(bulk: BulkRequest): string {
-  return JSON.stringify({ request_id: bulk.principal.request_id });
+function markCommand(bulk: BulkRequest, status: number, forbidden: number[]): Command {
+  const { media_type, principal } = bulk;
+  const mark: Mark = {
+    request_id: principal.request_id,
+    ...(media_type === null ? {} : { media_type }),
+    ...(forbidden.length === 0 ? {} : { forbidden }),
+  };
+  return { origin: origin(bulk), order: { kind: 'answer', status, body: JSON.stringify(mark) } };
 }
 
 function tooLarge(detail: string): Problem {
@@ -237,11 +279,6 @@ const outcomeResult = (outcome: Outcome) =>
 
 function answerResult(status: number, body: string): string {
   return `{"status":${status},"${status >= 400 ? 'problem' : 'transaction'}":${body}}`;
-}
-
-function problemResult(bulk: BulkRequest, item: Item): string {
-  if (!('problem' in item)) throw new Error('an item of a stored bulk request has no answer');
-  return problemText(bulk, item.problem);
 }
 
 function problemText(bulk: BulkRequest, problem: Problem): string {

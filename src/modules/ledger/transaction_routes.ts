@@ -229,6 +229,7 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
           principal: input.principal,
           atomic: input.query.atomic ?? input.body.atomic,
           items: input.body.transactions,
+          media_type: input.media_type,
           instance: input.url,
           idempotency,
           dry_run: input.query.dry_run ?? false,

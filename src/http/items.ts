@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Problem } from '../errors.ts';
 import type { ItemList } from '../route.ts';
-import { parseSyntax, parseText, utf8Text } from './json.ts';
+import { checkSize, parseSyntax, parseText, utf8Text } from './json.ts';
 
 /** A JSON body with its list. Errors: those of `parseJson`, for what is wrong outside of the items or is no JSON at all. */
 export function parseJsonItems(body: Buffer, list: ItemList): unknown {
@@ -22,10 +22,9 @@ export function parseJsonItems(body: Buffer, list: ItemList): unknown {
 export function parseNdjsonItems(body: Buffer, list: ItemList): unknown {
   // What is not UTF-8 is so in some of its lines: they are told apart as bytes.
   const is_utf8 = isUtf8(body);
-  const texts = body
-    .toString(is_utf8 ? 'utf8' : 'latin1')
-    .split('\n')
-    .filter((line) => line.trim() !== '');
+  const text = body.toString(is_utf8 ? 'utf8' : 'latin1');
+  checkSize(text);
+  const texts = text.split('\n').filter((line) => line.trim() !== '');
   return { [list.field]: parseEach(texts, list, is_utf8 ? parseItem : parseLine) };
 }
 

@@ -5,10 +5,13 @@ import { max_field_errors, max_item_errors, pointerSegment } from '../shape.ts';
 
 /** far deeper than any documented body; what is nested further is meant to exhaust a stack */
 const max_depth = 32;
+/** more than the largest body of documented shape has; empty ones take twenty times the memory of their text */
+const max_containers = 1_000_000;
 
 /**
  * The value of a JSON body.
- * Errors: `malformed_json`; `invalid_request` for a field with U+0000, a lone surrogate, a repeated or reserved name, or nested too deeply.
+ * Errors: `malformed_json`; `body_too_large` for very many objects and arrays; `invalid_request` for a field with U+0000, a lone surrogate, a
+ * repeated or reserved name, or nested too deeply.
  */
 export function parseJson(body: Buffer): unknown {
   return parseText(utf8Text(body), 'body');
@@ -30,7 +33,8 @@ export function utf8Text(body: Buffer): string {
 
 /** The value of a body or of an item of one; pointers begin at either. Errors: those of `parseJson`. */
 export function parseText(text: string, part: 'body' | 'item'): unknown {
-  const { depth, pairs } = measure(text);
+  const { depth, pairs, containers } = measure(text);
+  checkContainers(containers);
   if (depth > max_depth) {
     throw refused(part, [
       { pointer: '#', code: 'too_deep', detail: `nested deeper than ${max_depth} levels` },
@@ -46,6 +50,19 @@ export function parseText(text: string, part: 'body' | 'item'): unknown {
     if (faults.length > 0) throw refused(part, faults);
   }
   return value;
+}
+
+/** A text whose parts are parsed one by one. Errors: `body_too_large`. */
+export function checkSize(text: string): void {
+  checkContainers(measure(text).containers);
+}
+
+function checkContainers(containers: number): void {
+  if (containers <= max_containers) return;
+  const detail = `more than ${max_containers} objects and arrays`;
+  throw new Problem('body_too_large', `The body has ${detail}`, {
+    errors: [{ pointer: '#', code: 'body_too_large', detail }],
+  });
 }
 
 /** What JSON.parse makes of it, at any depth. Errors: `malformed_json`. */
@@ -70,8 +87,9 @@ function refused(part: 'body' | 'item', errors: FieldError[]): Problem {
   return new Problem('invalid_request', detail, { errors });
 }
 
-/** How deep the text nests and how many names with values it has; exact for valid JSON, harmless for any other text. */
-function measure(text: string): { depth: number; pairs: number } {
+/** How deep the text nests, how many names with values and how many objects and arrays it has; exact for valid JSON, harmless for any other. */
+function measure(text: string): { depth: number; pairs: number; containers: number } {
+  let containers = 0;
   let level = 0;
   let depth = 0;
   let pairs = 0;
@@ -89,6 +107,7 @@ function measure(text: string): { depth: number; pairs: number } {
         break;
       case 0x5b: // [
       case 0x7b: // {
+        containers += 1;
         level += 1;
         if (level > depth) depth = level;
         break;
@@ -97,7 +116,7 @@ function measure(text: string): { depth: number; pairs: number } {
         level -= 1;
     }
   }
-  return { depth, pairs };
+  return { depth, pairs, containers };
 }
 
 /** How many names with values a parsed value has; fewer than its text had when a name was repeated. */

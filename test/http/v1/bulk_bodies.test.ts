@@ -186,3 +186,15 @@ test('whether items belong together is said once: of JSON in the body, of NDJSON
   expect((await send(item(), '?atomic=true', ndjson)).status).toBe(201);
   expect(await posted()).toBe('1');
 });
+
+test.each([
+  ['JSON', {}],
+  ['lines', ndjson],
+])('more objects and arrays than any documented body has are refused for that: %s', async (_, headers) => {
+  const { send } = await books();
+  const one = `{"entries": [${Array.from({ length: 1_000 }, () => '{}').join(',')}]}`;
+  const items = Array.from({ length: 1_000 }, () => one);
+  const raw =
+    headers === ndjson ? items.join('\n') : `{"atomic": false, "transactions": [${items.join(',')}]}`;
+  expect(refusal(await send(raw, '', headers))).toBe('413 body_too_large # body_too_large');
+});

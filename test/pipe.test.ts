@@ -100,7 +100,8 @@ test('an answer is passed on when little is on its way out behind it, which the 
   await waitFor('it waits for the lock', async () => {
     const [waiting] = await asSuperuser(
       WaitingSchema,
-      'select count(*)::integer as count from pg_locks where objid = $1 and not granted',
+      `select count(*)::integer as count from pg_locks join pg_stat_activity using (pid)
+       where datname = current_database() and objid = $1 and not granted`,
       [lock_id],
     );
     return waiting?.count === 1;

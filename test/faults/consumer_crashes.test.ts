@@ -53,7 +53,8 @@ async function closeGate(step: Step): Promise<() => Promise<boolean>> {
   );
   return async () => {
     const { rowCount } = await gatekeeper.query(
-      `select from pg_locks where not granted and (
+      `select from pg_locks join pg_stat_activity using (pid)
+       where datname = current_database() and not granted and (
          (locktype = 'advisory' and classid = ${gate_class})
          or (locktype = 'relation' and relation = 'projection.balances_v'::regclass))`,
     );

@@ -10,12 +10,13 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { makeOpen } from '../../src/embedded/binaries.ts';
 import { readPidFile } from '../../src/embedded/postmaster.ts';
+import { openSocket, requestHead } from '../http/socket.ts';
 import {
   aDataDirectory,
   lattice,
@@ -308,14 +309,15 @@ test('what root makes for the user that runs Postgres is open, whatever the umas
 test('a second signal ends the process at once, and Postgres still shuts down in order', async () => {
   const directory = await aMigratedDirectory();
   const { url, signal, ended, output } = await startLattice({ LATTICE_DATA_DIR: directory });
-  const { hostname, port } = new URL(url);
-  // A request that never comes to its end holds the first, graceful stop.
-  const client = connect(Number(port), hostname, () => client.write('GET /v1/me HTTP/1.1\r\nHost: '));
-  client.on('error', () => client.destroy());
+  // A request whose body never comes holds the first, graceful stop. One whose head never comes does so for half a second only.
+  const { socket } = await openSocket(url);
   onTestFinished(() => {
-    client.destroy();
+    socket.destroy();
   });
-  await waitFor('the head of the request is on its way', () => client.bytesWritten > 0);
+  const headers = { 'Idempotency-Key': 'endless', 'Content-Type': 'application/json', 'Content-Length': 100 };
+  socket.write(requestHead('/v1/tenants', headers, platformKey(directory)));
+  // It has come when a later one is answered.
+  expect(await readiness(url)).toBe(200);
   signal('SIGTERM');
   await waitFor('it is stopping', () => output().includes('Stopping'));
   const counts_at = performance.now() + same_signal_ms;

@@ -65,9 +65,15 @@ test(
     const first = await startProcess({ ...environment, PORT: port });
     const { traffic, tenant } = await open(first);
     await traffic.flows(50);
+    // Nothing is committed while the tenant is locked, and what waits for that is committed when nobody is told any more.
+    const holder = new pg.Client({ connectionString: cluster.url('postgres', template_database) });
+    await holder.connect();
+    onTestFinished(() => holder.end());
+    await holder.query('select pg_advisory_lock(hashtextextended($1::text, 7461))', [tenant.id]);
     const before = await postings(tenant);
+    await waitFor('a commit waits for the tenant', isWaited);
     cable.swallowAnswers();
-    // Every client has a request under way by then, and Postgres has committed what nobody was told.
+    await holder.query('select pg_advisory_unlock(hashtextextended($1::text, 7461))', [tenant.id]);
     await waitFor('there are commits that nobody heard of', async () => (await postings(tenant)) > before);
     await first.end('SIGKILL');
     await startProcess({ ...environment, DATABASE_URL: direct_url, PORT: port });
@@ -198,6 +204,12 @@ async function postings(tenant: TestTenant): Promise<number> {
     [tenant.id],
   );
   return row?.n ?? 0;
+}
+
+/** Whether somebody waits for the lock of a tenant. */
+async function isWaited(): Promise<boolean> {
+  const text = "select 1 from pg_locks where locktype = 'advisory' and not granted";
+  return (await asPostgres(z.unknown(), text)).length > 0;
 }
 
 /** Waits for Postgres, which may be on its way back. */

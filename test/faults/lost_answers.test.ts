@@ -38,7 +38,8 @@ async function killBetweenCommitAndAnswer(process: TestProcess, send: () => Prom
   await waitFor('the commit waits', async () => {
     const waiting = await asSuperuser(
       StoredSchema,
-      `select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted`,
+      `select count(*) from pg_locks join pg_stat_activity using (pid)
+       where datname = current_database() and locktype = 'advisory' and objid = $1 and not granted`,
       [commit_lock],
     );
     return waiting[0]?.count === '1';

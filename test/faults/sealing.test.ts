@@ -27,7 +27,7 @@ async function isStuckAt(table: string, statement: string, held: string): Promis
     `select count(*)
      from pg_locks waiting
      join pg_stat_activity using (pid)
-     where waiting.relation = '${table}'::regclass and not waiting.granted and query like $1
+     where datname = current_database() and waiting.relation = '${table}'::regclass and not waiting.granted and query like $1
        and ($2 = '' or exists (
          select from pg_locks holding
          where holding.pid = waiting.pid and holding.relation = 'proofs.block'::regclass and holding.mode = $2 and holding.granted

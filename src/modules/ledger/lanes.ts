@@ -132,6 +132,12 @@ function takeUnit({ queue, units, claims }: TenantBatch, lane: Unit[]): boolean 
   return true;
 }
 
+/** In front of what waits, each in the lane that it is taken from: a group is only looked for in that of bulk requests. */
+export function putBack(queue: TenantQueue, units: Unit[]): void {
+  for (const unit of units.toReversed()) queue.lanes[unit.is_group ? 'bulk' : 'single'].unshift(unit);
+  queue.waiting += commandCount(units);
+}
+
 /** What comes next sees what has become of these. */
 export function releaseClaims({ queue, claims }: TenantBatch): void {
   for (const claim of claims) queue.claims.delete(claim);

@@ -17,6 +17,7 @@ import {
   type Lane,
   maybeNextUnit,
   newQueue,
+  putBack,
   releaseClaims,
   type TenantBatch,
   type TenantQueue,
@@ -258,9 +259,7 @@ export class Poster {
       again = await postAlone(this.#context, queue.tenant_id, units);
     } finally {
       this.#alone.delete(queue);
-      // What has to go once more is in front of what waits.
-      queue.lanes.single.unshift(...again);
-      queue.waiting += commandCount(again);
+      putBack(queue, again);
       this.#waiting += commandCount(again);
       queue.is_alone = this.#alone_waiting.some((other) => other.queue === queue);
       releaseClaims(taken);

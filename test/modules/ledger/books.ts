@@ -40,6 +40,7 @@ interface Payment {
   reference?: string;
   status?: 'pending';
   expires_in_seconds?: number;
+  expires_at?: string;
 }
 
 /** Moves an amount into a wallet, or out of it when it is negative. */

@@ -160,6 +160,37 @@ test('a hold that is asked to expire before its end, by a clock that is put back
   await waitFor('it has ended', async () => statusOf(await expire()) === 200);
 });
 
+test('a group with a hold that ends while its tenant is waited for is refused, and holds up nobody', async () => {
+  const tenant = await aBook();
+  const poster = newPoster();
+  await pay(poster, tenant, 1);
+  await pay(poster, tenant, -1);
+  const session = new pg.Client({ connectionString: databaseUrl('postgres') });
+  await session.connect();
+  try {
+    await session.query('begin');
+    await session.query('select pg_advisory_xact_lock(hashtextextended($1::text, 7461))', [tenant.id]);
+    const ends_ms = Date.now() + 500;
+    const hold = payment(tenant, 1, { status: 'pending', expires_at: new Date(ends_ms).toISOString() });
+    // What is known says that there is not as much, so the group goes by itself.
+    const group = poster.submitAtomic(tenant.id, [hold, payment(tenant, -1_000)]);
+    await waitFor('it waits for the lock', async () => {
+      const [waiting] = await asSuperuser(
+        z.object({ count: z.number() }),
+        `select count(*)::integer as count from pg_locks join pg_stat_activity using (pid)
+         where datname = current_database() and locktype = 'advisory' and not granted`,
+      );
+      return waiting?.count === 1;
+    });
+    await waitFor('the hold has ended', () => Date.now() > ends_ms + 50);
+    await session.query('rollback');
+    expect((await group).map(statusOf)).toContain('expiry_in_past');
+  } finally {
+    await session.end();
+  }
+  expect(statusOf(await pay(poster, tenant, 1))).toBe(201);
+});
+
 test('what is remembered of logs has a bound, and the tenants that posted last are kept', () => {
   const balances = new LimitedBalances();
   const nothing = { recorded_at: '2026-01-01T00:00:00Z', accounts_position: 0, drafts: [] };

@@ -62,7 +62,7 @@ const EnvironmentSchema = z
     /** streams that one key may have open in one process, and that one process may have open */
     STREAMS_PER_KEY: z.coerce.number().int().min(1).default(1_000),
     STREAMS_PER_PROCESS: z.coerce.number().int().min(1).default(12_000),
-    /** what /metrics asks for as a bearer token; without it only the machine itself may look */
+    /** opens /metrics as a bearer token; the machine itself may look without one */
     METRICS_TOKEN: z.string().min(16).optional(),
     /**
      * 32 bytes in base64 that signing secrets of webhooks are kept with; without it production has no webhooks, and elsewhere one is made.

@@ -29,6 +29,7 @@ const catalogue = {
   body_too_large: { status: 413, title: 'The body is too large' },
   bulk_too_large: { status: 413, title: 'A bulk request has at most 10,000 items' },
   unsupported_media_type: { status: 415, title: 'The body is not of a documented media type' },
+  expectation_failed: { status: 417, title: 'The request expects what is not done here' },
   rate_limited: {
     status: 429,
     title: 'Too many requests for this API key, or too many failed logins from this address',

@@ -119,7 +119,13 @@ function resolveApi(
   return createApi(url, key);
 }
 
+/** Null where `start` has left none. */
 export function maybeKept(path: string): z.infer<typeof KeptSchema> | null {
   if (!existsSync(path)) return null;
-  return KeptSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  const text = readFileSync(path, 'utf8');
+  try {
+    return KeptSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new Error(`${path} is damaged: delete it, and the next start writes it anew`, { cause });
+  }
 }

@@ -113,5 +113,10 @@ function explanation(error: unknown): string {
   if ('code' in error && (error.code === 'EACCES' || error.code === 'EPERM') && 'path' in error) {
     return `${error.path} belongs to another user: run as that one, or give it to this one with chown`;
   }
+  if ('syscall' in error && error.syscall === 'mkdir' && 'path' in error && 'code' in error) {
+    if (error.code === 'EEXIST' || error.code === 'ENOTDIR') {
+      return `a file is in the way of the directory ${error.path}: move it away, or set LATTICE_DATA_DIR to another`;
+    }
+  }
   return error.message;
 }

@@ -1,10 +1,10 @@
 // The process as a server: modules, HTTP listeners in front of them, and how both end without cutting anybody off.
-import type { Server } from 'node:http';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../config.ts';
 import { Database } from '../db.ts';
 import { createApp } from '../http/app.ts';
-import { closeUnusedConnections, createHttpServer } from '../http/server.ts';
+import type { HttpServer } from '../http/connections.ts';
+import { createHttpServer } from '../http/server.ts';
 import type { Logger } from '../log.ts';
 import { schemaDifferences } from '../migrate.ts';
 import { createModules } from '../modules.ts';
@@ -13,7 +13,7 @@ import { createModules } from '../modules.ts';
 const drain_timeout_ms = 30_000;
 /** A connection that has asked nothing may be about to. */
 const unused_timeout_ms = 500;
-/** While draining, a connection that has had its answer is closed this soon. */
+/** While draining, a connection whose answer has gone out is closed this soon. */
 const idle_check_ms = 10;
 
 export interface LatticeServer {
@@ -42,7 +42,7 @@ export async function openServer(config: Config, app_url: string, logger: Logger
   const modules = createModules(context);
   const app = createApp(context, modules, { schemaDifferences: () => schemaDifferences(app_url) });
   for (const module of modules) await module.start?.();
-  const listening: Server[] = [];
+  const listening: HttpServer[] = [];
   const open = async (host: string, port: number) => {
     const server = createHttpServer(app);
     await listen(server, host, port);
@@ -77,7 +77,7 @@ export async function probeAddress(host: string, port: number): Promise<void> {
   await drain(probe);
 }
 
-async function listen(server: Server, host: string, port: number): Promise<void> {
+async function listen(server: HttpServer, host: string, port: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port }, resolve);
@@ -99,7 +99,7 @@ function listenError(error: unknown, host: string, port: number): unknown {
   return error;
 }
 
-function urlOf(server: Server, host: string): string {
+function urlOf(server: HttpServer, host: string): string {
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('the server has no address');
   // An address that stands for all of them is not one that can be called.
@@ -107,11 +107,11 @@ function urlOf(server: Server, host: string): string {
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${bound.port}`;
 }
 
-async function drain(server: Server): Promise<void> {
+async function drain(server: HttpServer): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise((resolve) => server.close(resolve));
   const closing_idle = setInterval(() => server.closeIdleConnections(), idle_check_ms);
-  const closing_unused = setTimeout(() => closeUnusedConnections(server), unused_timeout_ms);
+  const closing_unused = setTimeout(() => server.closeUnusedConnections(), unused_timeout_ms);
   const cutting = setTimeout(() => server.closeAllConnections(), drain_timeout_ms);
   await closed;
   clearInterval(closing_idle);

@@ -60,7 +60,7 @@ export const startCommand = command({
       closers: [],
       abandon: () => {},
     };
-    listenToSignals(boot, output);
+    listenForEnd(boot, output);
     try {
       const started = await start(boot);
       const ready = milliseconds(began, performance.now());
@@ -236,12 +236,16 @@ function tell({ config, logger }: Boot, output: Output, text: string): void {
   else output.line(text);
 }
 
-/** The first SIGTERM or Ctrl-C stops with grace, a second one at once: Postgres then shuts down by itself. */
-function listenToSignals(boot: Boot, output: Output): void {
+/**
+ * The first SIGTERM, Ctrl-C or hangup stops with grace, a second one at once: Postgres then shuts down by itself. What nobody listens to
+ * any more stops too, for nobody knows that it runs.
+ */
+function listenForEnd(boot: Boot, output: Output): void {
   let first_at: number | null = null;
   for (const [name, number] of [
     ['SIGTERM', 15],
     ['SIGINT', 2],
+    ['SIGHUP', 1],
   ] as const) {
     process.on(name, () => {
       if (first_at !== null && performance.now() - first_at < same_signal_ms) return;
@@ -254,6 +258,11 @@ function listenToSignals(boot: Boot, output: Output): void {
       boot.stopping.abort();
     });
   }
+  process.stdout.once('error', () => {
+    boot.stopping.abort(
+      new Error('nobody reads what it says (standard output is closed), so it has stopped'),
+    );
+  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

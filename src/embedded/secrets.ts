@@ -37,7 +37,15 @@ export function readSecrets(directory: string, has_cluster: boolean): Secrets {
     }
     makeSecrets(path);
   }
-  return SecretsSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  const text = readFileSync(path, 'utf8');
+  try {
+    return SecretsSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new Error(
+      `${path} is damaged: restore it, or move it and ${join(directory, 'postgres')} away to begin anew`,
+      { cause },
+    );
+  }
 }
 
 /** Whole or not at all, and of two processes that do it at once the first one's stay. */

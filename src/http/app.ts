@@ -7,6 +7,7 @@ import type { Context, Module } from '../module.ts';
 import type { Method } from '../route.ts';
 import { createDocs } from './docs.ts';
 import { Exchange } from './exchange.ts';
+import { headRefusal } from './head.ts';
 import { createReadiness } from './health.ts';
 import { RequestMetrics } from './metrics.ts';
 import { maySeeMetrics } from './metrics_access.ts';
@@ -126,6 +127,8 @@ export function createApp(context: Context, modules: Module[], options: AppOptio
   return (request, response) => {
     const exchange = new Exchange(request, response);
     exchange.closing = draining.aborted;
+    const refusal = headRefusal(request);
+    if (refusal !== null) return pipeline.refuse(exchange, refusal);
     const match = router.match(exchange.path);
     if (match !== null) return void serveRoute(exchange, match);
     const page = pages.get(exchange.path);

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { encodeId, newUuid } from '../id.ts';
 import type { Holder } from '../modules/access/index.ts';
 import type { Reply } from '../route.ts';
+import { originForm } from './head.ts';
 import { problem_content_type } from './problem.ts';
 
 /** What a browser must not do with an answer of the API, whatever made it ask. */
@@ -42,7 +43,7 @@ export class Exchange {
     this.request = request;
     this.response = response;
     this.method = request.method ?? 'GET';
-    this.url = request.url ?? '/';
+    this.url = originForm(request.url ?? '/');
     const query_start = this.url.indexOf('?');
     this.path = query_start === -1 ? this.url : this.url.slice(0, query_start);
   }

@@ -1,8 +1,9 @@
 // The socket's side: timeouts against slow clients, a bound on connections, and answers to what never became a request.
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { Problem } from '../errors.ts';
 import { encodeId, newUuid } from '../id.ts';
+import { HttpServer } from './connections.ts';
 import { problem_content_type, renderProblem } from './problem.ts';
 
 export interface Timeouts {
@@ -26,33 +27,19 @@ const usual_timeouts: Timeouts = {
 const max_connections = 20_000;
 
 /** A server that is not listening yet. */
-export function createHttpServer(listener: RequestListener, timeouts: Timeouts = usual_timeouts): Server {
-  const server = createServer({
+export function createHttpServer(listener: RequestListener, timeouts: Timeouts = usual_timeouts): HttpServer {
+  const server = new HttpServer({
     headersTimeout: timeouts.headers_ms,
     requestTimeout: timeouts.request_ms,
     keepAliveTimeout: timeouts.keep_alive_ms,
     connectionsCheckingInterval: timeouts.check_ms,
+    // A request without Host is refused where all others are, with a problem (head.ts).
+    requireHostHeader: false,
   });
   server.maxConnections = max_connections;
-  server.on('request', listener);
-  // The body is only asked for once the key has been accepted (body.ts).
-  server.on('checkContinue', listener);
+  server.serve(listener);
   server.on('clientError', refuseSocket);
-  const unused = new Set<Socket>();
-  unused_sockets.set(server, unused);
-  server.on('connection', (socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
-  });
-  server.on('request', ({ socket }) => unused.delete(socket));
   return server;
-}
-
-const unused_sockets = new WeakMap<Server, Set<Socket>>();
-
-/** Ends connections on which nothing was ever asked, such as a browser opens ahead of need: to Node they are not idle. */
-export function closeUnusedConnections(server: Server): void {
-  for (const socket of unused_sockets.get(server) ?? []) socket.destroy();
 }
 
 /** Answers what never became a request: too slow, too large a head, or not HTTP. */

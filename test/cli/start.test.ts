@@ -1,5 +1,5 @@
 // `start`, as an operator sees it: what it prints, what it leaves behind, what it refuses, and how it ends.
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -187,6 +187,34 @@ test.each([
   expect(status).toBe(1);
   expect(stderr.split('\n')).toHaveLength(2);
   expect(stderr).toContain(`lattice: ${why}`);
+});
+
+test.each([
+  ['demo.json', ['verify'], '{"api_key": "lk_\u0000'],
+  ['platform.json', ['tenant', 'create', '--slug', 'a', '--template', 'blank', '--currency', 'EUR'], '[]'],
+  ['platform.json', ['start', '--no-demo'], ''],
+])('a damaged %s is named by %j', async (file, words, content) => {
+  const directory = await aMigratedDirectory();
+  const path = join(directory, file);
+  writeFileSync(path, content);
+  expect(await line(words, { LATTICE_DATA_DIR: directory })).toMatchObject({
+    status: 1,
+    stderr: `lattice: ${path} is damaged: delete it, and the next start writes it anew\n`,
+  });
+  expect(runningPostgres(directory)).toBeNull();
+});
+
+test.each([
+  ['a file', '', {}],
+  ['below a file', '/data', {}],
+  ['a file, with a database elsewhere,', '', { DATABASE_URL: databaseUrl('lattice_app') }],
+])('a data directory that is %s is told in one line', async (_, below, environment) => {
+  const file = join(await aDataDirectory(), 'file');
+  writeFileSync(file, '');
+  expect(await line(['start'], { ...environment, LATTICE_DATA_DIR: file + below })).toMatchObject({
+    status: 1,
+    stderr: `lattice: a file is in the way of the directory ${file}${below}: move it away, or set LATTICE_DATA_DIR to another\n`,
+  });
 });
 
 test.each([

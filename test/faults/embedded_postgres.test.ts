@@ -220,7 +220,7 @@ test('the directory of another major version is refused in one line, and left as
   expect(runningPostgres(directory)).toBeNull();
 });
 
-test('a database whose passwords are lost, and a directory that is no database, are refused in one line', async () => {
+test('a database whose passwords are lost or damaged, and a directory that is no database, are refused in one line', async () => {
   const directory = await aDataDirectory();
   mkdirSync(join(directory, 'postgres'));
   writeFileSync(join(directory, 'postgres', 'PG_VERSION'), '18\n');
@@ -229,6 +229,11 @@ test('a database whose passwords are lost, and a directory that is no database, 
   expect(lost.stderr).toMatch(
     /^lattice: \S+ is a database whose passwords are lost: restore \S+postgres\.json, .*\n$/,
   );
+
+  writeFileSync(join(directory, 'postgres.json'), '{"admin_password":');
+  const damaged = await lattice(['start'], { LATTICE_DATA_DIR: directory });
+  expect(damaged).toMatchObject({ status: 1, stdout: '' });
+  expect(damaged.stderr).toMatch(/^lattice: \S+postgres\.json is damaged: restore it, or move it and .*\n$/);
 
   const other = await aDataDirectory();
   mkdirSync(join(other, 'postgres'));

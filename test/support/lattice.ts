@@ -25,6 +25,8 @@ export interface Running {
   /** what it has written so far, both streams */
   output: () => string;
   signal: (name: NodeJS.Signals) => void;
+  /** reads no more of its standard output, which breaks the pipe */
+  hangUp: () => void;
   hasEnded: () => boolean;
   ended: Promise<Ended>;
 }
@@ -62,6 +64,7 @@ function watch(child: ChildProcess): Running {
     pid: child.pid ?? 0,
     output: () => stdout + stderr,
     signal: (name) => child.kill(name),
+    hangUp: () => child.stdout?.destroy(),
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     ended: new Promise((resolve) => {
       child.once('close', (code, signal) => resolve({ status: signal ?? code ?? 0, stdout, stderr }));

@@ -20,8 +20,11 @@ const AccountCodeSchema = z
   .max(255)
   .regex(code_pattern, 'a code is segments of letters, digits, `_`, `-` and `.`, joined by `:`')
   .refine((code) => !reads_as_id.test(code), 'a code does not look like an id')
+  // Clients take them out of `/v1/accounts/../closure` (RFC 3986, 5.2.4), and ask for something else.
+  .refine((code) => code !== '.' && code !== '..', 'a code is not `.` or `..`, which no path can name')
   .meta({
-    description: 'Segments joined by `:`, up to 255 characters, unique in the tenant. Never changes',
+    description:
+      'Segments joined by `:`, up to 255 characters, unique in the tenant, not `.` or `..`. Never changes',
     example: 'customers:alice',
   });
 

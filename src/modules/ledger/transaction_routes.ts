@@ -124,13 +124,13 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
       operation_id: 'captureTransaction',
       summary: 'Post part or all of a hold',
       description:
-        'Makes a posted transaction of its own, with `captures`. The rest stays held unless `final`. An amount suffices for a hold with ' +
+        'Makes a posted transaction of its own, with `captures`. Without a body it takes all that is left. The rest stays held unless `final`. An amount suffices for a hold with ' +
         'one debit and one credit; of a hold with several, name the entries.',
       tag,
       permission: { action: 'create', subject: 'transaction' },
       params: TransactionParamsSchema,
       query: PostQuerySchema,
-      body: CaptureRequestSchema,
+      body: CaptureRequestSchema.optional(),
       example: { amount: '2500', final: true },
       responses: { 201: TransactionSchema, 200: TransactionSchema },
       problems: [
@@ -141,7 +141,7 @@ export function transactionRoutes(poster: Poster, transactions: TransactionReade
         ...posting_problems,
       ],
       handler: (input, idempotency) =>
-        post(input, idempotency, { kind: 'capture', ...targetOf(input.params), request: input.body }),
+        post(input, idempotency, { kind: 'capture', ...targetOf(input.params), request: input.body ?? {} }),
     }),
     postRoute({
       method: 'post',

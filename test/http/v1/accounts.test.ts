@@ -105,6 +105,8 @@ describe('opening', () => {
     ['an empty segment', { code: 'customers::alice' }, '#/code'],
     ['a space', { code: 'customers alice' }, '#/code'],
     ['a code of 256 characters', { code: 'a'.repeat(256) }, '#/code'],
+    ['a dot for a code', { code: '.' }, '#/code'],
+    ['two dots for a code', { code: '..' }, '#/code'],
     ['a code that reads as an id', { code: 'txn_01h455vb4pex5vsknk084sn02q' }, '#/code'],
     ['a type of our own', { type: 'wallet' }, '#/type'],
     ['a number as a limit', { limits: { available_min: 0 } }, '#/limits/available_min'],

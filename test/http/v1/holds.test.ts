@@ -55,6 +55,18 @@ describe('a hold', () => {
     expect(refused.body).toMatchObject({ code: 'insufficient_funds', available: '600', required: '601' });
   });
 
+  test('is captured whole without a body', async () => {
+    const { api } = await books();
+    const { id } = await hold(api, '400');
+    await api.post(`/v1/transactions/${id}/capture`, { amount: '150' });
+    const key = 'whole';
+    const rest = await api.post(`/v1/transactions/${id}/capture`, undefined, { key });
+    expect(rest).toMatchObject({ status: 201, body: { status: 'posted', captures: id } });
+    expect(await balance(api, 'alice')).toEqual({ posted: '600', out: '0', in: '0', available: '600' });
+    expect(await read(api, id)).toMatchObject({ status: 'posted', captured: '400', remaining: '0' });
+    expect((await api.post(`/v1/transactions/${id}/capture`, undefined, { key })).text).toBe(rest.text);
+  });
+
   test('is captured in parts until nothing is left', async () => {
     const { api } = await books();
     const { id } = await hold(api, '400');

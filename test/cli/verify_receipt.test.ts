@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { platform_tenant_id } from '../../src/db.ts';
+import { encodeId } from '../../src/id.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser } from '../support/database.ts';
-import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
+import { anAccount, aPlatformKey, aTenant, aTransaction } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 
 const server = await startServer();
@@ -82,6 +84,24 @@ test('a checkpoint is still in the chain, or verify says that it is not', async 
   expect(cut.status).toBe(1);
   expect(cut.stdout).toContain('the block of the checkpoint is missing');
   expect(cut.stdout).toContain(`${compared}NOT IN THE CHAIN\n`);
+});
+
+test('a checkpoint of another tenant is said to be so, and is no finding about the chain', async () => {
+  const { checkpoint, keep, tenant_id } = await issued();
+  const file = keep('checkpoint.json', checkpoint);
+  const other = await aTenant();
+  const platform = { LATTICE_URL: server.url, LATTICE_PLATFORM_KEY: await aPlatformKey() };
+  for (const [words, environment, id] of [
+    [[], { LATTICE_URL: server.url, LATTICE_API_KEY: other.api_key }, other.id],
+    [['--platform'], platform, platform_tenant_id],
+  ] as const) {
+    const { status, stdout, stderr } = await lattice(['verify', '--checkpoint', file, ...words], environment);
+    expect([status, stdout, stderr]).toEqual([
+      1,
+      '',
+      `lattice: the checkpoint is of another tenant, ${tenant_id}: the key is of ${encodeId('tenant', id)}\n`,
+    ]);
+  }
 });
 
 test('a file that is not there, or is none, is named in one line', async () => {

@@ -1,5 +1,6 @@
 // `verify-receipt` offline, and `verify --checkpoint`.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -9,7 +10,7 @@ import { encodeId } from '../../src/id.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser } from '../support/database.ts';
 import { anAccount, aPlatformKey, aTenant, aTransaction } from '../support/factories.ts';
-import { startServer } from '../support/server.ts';
+import { signing_keys_path, startServer } from '../support/server.ts';
 
 const server = await startServer();
 const lattice = commandLines();
@@ -65,6 +66,26 @@ test('a receipt is genuine for who trusts its key, and refused altered, or as of
   expect(altered.stdout).toContain('NOT GENUINE');
   const other = await check(keep('other.json', text), '--tenant', 'ten_01h455vb4pex5vsknk084sn02q');
   expect(other.stdout).toContain('not of ten_01h455vb4pex5vsknk084sn02q');
+});
+
+test('a receipt is genuine for each of the keys of a PEM, whichever comes first, and for none of another', async () => {
+  const { id, text, keep } = await issued();
+  const receipt = keep('receipt.json', text);
+  const signing_pem = readFileSync(signing_keys_path, 'utf8');
+  const pair = generateKeyPairSync('ed25519');
+  const other_private = pair.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  const other_public = pair.publicKey.export({ format: 'pem', type: 'spki' }).toString();
+  const check = (...pems: string[]) =>
+    lattice(['verify-receipt', receipt, '--public-key', keep('keys.pem', pems.join(''))]);
+  const signing_public = createPublicKey(signing_pem).export({ format: 'pem', type: 'spki' }).toString();
+  for (const pems of [
+    [signing_pem, other_public],
+    [other_private, signing_public],
+    [other_public, signing_public],
+  ]) {
+    expect((await check(...pems)).stdout).toMatch(new RegExp(`^genuine  ${id} of`));
+  }
+  expect((await check(other_private, other_public)).stdout).toContain('not one that you trust');
 });
 
 test('a checkpoint is still in the chain, or verify says that it is not', async () => {

@@ -9,7 +9,7 @@ import { readConfig } from '../../../src/config.ts';
 import {
   BlockSchema,
   ProofSchema,
-  parsePublicKey,
+  parsePublicKeys,
   readSigningKeys,
   verifyCheckpoint,
   verifyReceipt,
@@ -75,7 +75,7 @@ test('a rotation with overlap: both processes know both keys, and the former key
   // The old private key is gone with its file; what it signed is as good as before.
   rmSync(join(directory, 'overlap.pem'));
   const listed = await second.client(tenant.api_key).get('/v1/signing_keys');
-  const trusted = listed.as(KeysSchema).data.map(({ public_key }) => parsePublicKey(public_key));
+  const trusted = listed.as(KeysSchema).data.flatMap(({ public_key }) => parsePublicKeys(public_key));
   expect(verifyCheckpoint(checkpoint, trusted).key_id).toBe(old_id);
   for (const { id, text } of [before, after]) {
     expect(verifyReceipt(text, trusted, null).event.subject).toBe(id);

@@ -12,6 +12,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
+import { Problem } from '../../errors.ts';
 import { newUuid } from '../../id.ts';
 import { sha256 } from './merkle.ts';
 
@@ -30,6 +31,16 @@ export interface SigningKeys {
   all: PublicKey[];
   /** null when its signatures do not count here */
   maybeFind: (key_id: Buffer) => PublicKey | null;
+}
+
+/** The key that signed a block. Errors: `signing_key_unknown`. */
+export function findSigner(keys: SigningKeys, block: { key_id: Buffer; number: number }): PublicKey {
+  const key = keys.maybeFind(block.key_id);
+  if (key !== null) return key;
+  throw new Problem(
+    'signing_key_unknown',
+    `The key ${block.key_id.toString('hex')}, which signed block ${block.number}, is not known here`,
+  );
 }
 
 const pem_block = /-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----/g;

@@ -65,6 +65,11 @@ create function access.find_api_key(p_key_id uuid)
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function access.find_api_key to lattice_app;
 
+create function access.find_stream_ticket(p_tenant_id uuid, p_secret_hash bytea, p_target text)
+  returns TABLE(key_id uuid)
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function access.find_stream_ticket to lattice_app;
+
 create function access.take_stream_ticket(p_tenant_id uuid, p_secret_hash bytea, p_target text)
   returns TABLE(key_id uuid)
   language plpgsql volatile set search_path=pg_catalog;

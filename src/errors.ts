@@ -107,6 +107,7 @@ const catalogue = {
   },
   ledger_not_halted: { status: 409, title: 'Postings of this tenant are not halted' },
   ledger_not_proved: { status: 409, title: 'The recount of the ledger still differs' },
+  signing_key_unknown: { status: 503, title: 'The key that signed the block is not known here' },
   transaction_not_sealed: { status: 409, title: 'No block covers the transaction yet', retryable: true },
 } satisfies Record<string, ProblemKind>;
 

@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { BlockSchema, type ChainProof, parseCheckpoint } from '../modules/proofs/index.ts';
 import { type Api, Refused } from './api.ts';
 
+type Block = z.infer<typeof BlockSchema>;
+
+const MeSchema = z.object({ tenant: z.looseObject({ id: z.string() }) });
 const KeysSchema = z.object({ data: z.array(z.looseObject({ public_key: z.string() })) });
 
 /** What a checkpoint that was exported says of the chain. */
@@ -15,17 +18,26 @@ export interface ComparedCheckpoint {
   ok: boolean;
 }
 
-/** Looks for the block of an exported checkpoint in the chain. Throws NotGenuine for a text that was altered. */
-export async function compareCheckpoint(
-  api: Api,
-  chain: ChainProof,
-  text: string,
-): Promise<{ chain: ChainProof; checkpoint: ComparedCheckpoint }> {
+/** The block of an exported checkpoint. Throws NotGenuine for a text that was altered, and an error for one of another tenant than the key's. */
+export async function readCheckpoint(api: Api, text: string): Promise<Block> {
   const { data } = await api.get('/v1/signing_keys', KeysSchema);
   const kept = parseCheckpoint(
     text,
     data.map(({ public_key }) => public_key),
   );
+  const { tenant } = await api.get('/v1/me', MeSchema);
+  if (kept.tenant_id !== tenant.id) {
+    throw new Error(`the checkpoint is of another tenant, ${kept.tenant_id}: the key is of ${tenant.id}`);
+  }
+  return kept;
+}
+
+/** Looks for the block of an exported checkpoint in the chain. */
+export async function compareCheckpoint(
+  api: Api,
+  chain: ChainProof,
+  kept: Block,
+): Promise<{ chain: ChainProof; checkpoint: ComparedCheckpoint }> {
   const what = await difference(api, kept);
   const checkpoint = { block: kept.number, position: kept.last_position, ok: what === null };
   if (what === null) return { chain, checkpoint };
@@ -41,10 +53,9 @@ export async function compareCheckpoint(
   };
 }
 
-async function difference(api: Api, kept: z.infer<typeof BlockSchema>): Promise<string | null> {
+async function difference(api: Api, kept: Block): Promise<string | null> {
   try {
     const found = await api.get(`/v1/blocks/${kept.number}`, BlockSchema);
-    if (found.tenant_id !== kept.tenant_id) return `the checkpoint is of another tenant, ${kept.tenant_id}`;
     return found.hash === kept.hash ? null : 'the block is not the one of the checkpoint';
   } catch (error) {
     if (error instanceof Refused && error.code === 'not_found')

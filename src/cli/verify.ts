@@ -6,7 +6,7 @@ import { createLogger } from '../log.ts';
 import { type Proof, proveTenant, readSigningKeys } from '../modules/proofs/index.ts';
 import { findTenant, listTenants } from '../modules/tenants/index.ts';
 import { api_options, openApi, openPlatformApi } from './api.ts';
-import { checkpointLine, compareCheckpoint } from './chain.ts';
+import { checkpointLine, compareCheckpoint, readCheckpoint } from './chain.ts';
 import { command, UsageError } from './command.ts';
 import { readNamed } from './named_file.ts';
 import type { Output } from './output.ts';
@@ -44,8 +44,9 @@ export const verifyCommand = command({
       if (input.platform) throw new UsageError('the platform is among --all: leave out --platform');
       return verifyAll(config, output);
     }
-    const kept = input.checkpoint === undefined ? null : readNamed(input.checkpoint);
+    const text = input.checkpoint === undefined ? null : readNamed(input.checkpoint);
     const api = input.platform ? openPlatformApi(input, config) : openApi(input, config);
+    const kept = text === null ? null : await readCheckpoint(api, text);
     const found = await readProof(api);
     const compared =
       kept === null

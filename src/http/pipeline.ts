@@ -3,7 +3,7 @@
 import type { Database } from '../db.ts';
 import { Problem } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { authenticate, type Holder, useTicket } from '../modules/access/index.ts';
+import { authenticate, findTicket, type Holder, takeTicket } from '../modules/access/index.ts';
 import type { CallRoute, Permission, Principal, ReadRoute, Reply, Route, StreamRoute } from '../route.ts';
 import { presentedKey, presentedTicket } from './auth.ts';
 import { ClientGone, no_body } from './body.ts';
@@ -91,11 +91,16 @@ export class Pipeline {
     const presented = presentedKey(exchange.request);
     const ticket = presented === undefined ? presentedTicket(exchange.search) : undefined;
     const login =
-      ticket === undefined ? authenticate(database, presented) : useTicket(database, ticket, exchange.url);
+      ticket === undefined ? authenticate(database, presented) : findTicket(database, ticket, exchange.url);
     const holder = await this.#login(exchange, ticket ?? presented, login);
     const principal = this.#admit(exchange, holder, route.permission);
     const input = parseInput(route, exchange, principal, params, no_body);
-    await streams.open(exchange, principal, (resume_after) => route.open(input, resume_after));
+    await streams.open(exchange, principal, async (resume_after) => {
+      const begin = await route.open(input, resume_after);
+      // Last of all: a stream that is refused until now has not used it up, and the same URL may be tried again.
+      if (ticket !== undefined) await takeTicket(database, ticket, exchange.url);
+      return begin;
+    });
   }
 
   /**

@@ -1,13 +1,16 @@
 // `verify-receipt` offline, and `verify --checkpoint`.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
+import { platform_tenant_id } from '../../src/db.ts';
+import { encodeId } from '../../src/id.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser } from '../support/database.ts';
-import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
-import { startServer } from '../support/server.ts';
+import { anAccount, aPlatformKey, aTenant, aTransaction } from '../support/factories.ts';
+import { signing_keys_path, startServer } from '../support/server.ts';
 
 const server = await startServer();
 const lattice = commandLines();
@@ -65,6 +68,26 @@ test('a receipt is genuine for who trusts its key, and refused altered, or as of
   expect(other.stdout).toContain('not of ten_01h455vb4pex5vsknk084sn02q');
 });
 
+test('a receipt is genuine for each of the keys of a PEM, whichever comes first, and for none of another', async () => {
+  const { id, text, keep } = await issued();
+  const receipt = keep('receipt.json', text);
+  const signing_pem = readFileSync(signing_keys_path, 'utf8');
+  const pair = generateKeyPairSync('ed25519');
+  const other_private = pair.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  const other_public = pair.publicKey.export({ format: 'pem', type: 'spki' }).toString();
+  const check = (...pems: string[]) =>
+    lattice(['verify-receipt', receipt, '--public-key', keep('keys.pem', pems.join(''))]);
+  const signing_public = createPublicKey(signing_pem).export({ format: 'pem', type: 'spki' }).toString();
+  for (const pems of [
+    [signing_pem, other_public],
+    [other_private, signing_public],
+    [other_public, signing_public],
+  ]) {
+    expect((await check(...pems)).stdout).toMatch(new RegExp(`^genuine  ${id} of`));
+  }
+  expect((await check(other_private, other_public)).stdout).toContain('not one that you trust');
+});
+
 test('a checkpoint is still in the chain, or verify says that it is not', async () => {
   const { tenant, checkpoint, keep, environment } = await issued();
   const file = keep('checkpoint.json', checkpoint);
@@ -82,6 +105,24 @@ test('a checkpoint is still in the chain, or verify says that it is not', async 
   expect(cut.status).toBe(1);
   expect(cut.stdout).toContain('the block of the checkpoint is missing');
   expect(cut.stdout).toContain(`${compared}NOT IN THE CHAIN\n`);
+});
+
+test('a checkpoint of another tenant is said to be so, and is no finding about the chain', async () => {
+  const { checkpoint, keep, tenant_id } = await issued();
+  const file = keep('checkpoint.json', checkpoint);
+  const other = await aTenant();
+  const platform = { LATTICE_URL: server.url, LATTICE_PLATFORM_KEY: await aPlatformKey() };
+  for (const [words, environment, id] of [
+    [[], { LATTICE_URL: server.url, LATTICE_API_KEY: other.api_key }, other.id],
+    [['--platform'], platform, platform_tenant_id],
+  ] as const) {
+    const { status, stdout, stderr } = await lattice(['verify', '--checkpoint', file, ...words], environment);
+    expect([status, stdout, stderr]).toEqual([
+      1,
+      '',
+      `lattice: the checkpoint is of another tenant, ${tenant_id}: the key is of ${encodeId('tenant', id)}\n`,
+    ]);
+  }
 });
 
 test('a file that is not there, or is none, is named in one line', async () => {

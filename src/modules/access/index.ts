@@ -4,4 +4,4 @@ export { addKey, createKey, revokeKey } from './keys.ts';
 export { accessModule } from './module.ts';
 export { CreatedKeySchema, type RoleName } from './schema.ts';
 export { openAnswer, redactedAnswer, sealAnswer } from './sealing.ts';
-export { useTicket } from './stream_tickets.ts';
+export { findTicket, takeTicket } from './stream_tickets.ts';

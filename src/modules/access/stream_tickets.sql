@@ -7,6 +7,10 @@ returning expires_at;
 delete from access.stream_ticket
 where tenant_id = $tenant_id and expires_at < now();
 
+-- name: stream_ticket_find
+select key_id
+from access.find_stream_ticket($tenant_id, $secret_hash, $target);
+
 -- name: stream_ticket_take
 select key_id
 from access.take_stream_ticket($tenant_id, $secret_hash, $target);

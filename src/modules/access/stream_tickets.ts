@@ -15,6 +15,7 @@ const sql = queries(
   import.meta.url,
   'stream_ticket_insert',
   'stream_ticket_delete_expired',
+  'stream_ticket_find',
   'stream_ticket_take',
 );
 
@@ -75,21 +76,30 @@ export const prune_stream_tickets = job({
   },
 });
 
+const RowSchema = z.object({ key_id: z.uuid() });
+
 /**
- * Uses a ticket up and answers who holds the key that asked for it.
+ * Who holds the key that asked for a ticket, which stays good: a stream may be refused yet.
  * Errors: `unauthenticated`, the same whether it is malformed, unknown, used, expired or for another stream; `tenant_suspended`.
  */
-export async function useTicket(database: Database, ticket: string, path: string): Promise<Holder> {
+export async function findTicket(database: Database, ticket: string, path: string): Promise<Holder> {
+  const [found] = await database.call(sql.stream_ticket_find, presentedTicket(ticket, path), RowSchema);
+  if (found === undefined) throw unauthenticated();
+  return (await checkKey(database, found.key_id)).holder;
+}
+
+/** Uses a ticket up, once: of those who found it, one opens a stream. Errors: `unauthenticated`, as above. */
+export async function takeTicket(database: Database, ticket: string, path: string): Promise<void> {
+  const [taken] = await database.call(sql.stream_ticket_take, presentedTicket(ticket, path), RowSchema);
+  if (taken === undefined) throw unauthenticated();
+}
+
+/** Errors: `unauthenticated`. */
+function presentedTicket(ticket: string, path: string) {
   const [, letters, secret] = form.exec(ticket) ?? [];
   const tenant_id = letters === undefined ? null : maybeDecodeId('tenant', `ten_${letters}`);
   if (tenant_id === null || secret === undefined) throw unauthenticated();
-  const [taken] = await database.call(
-    sql.stream_ticket_take,
-    { tenant_id, secret_hash: hashOf(secret), target: targetOf(path) },
-    z.object({ key_id: z.uuid() }),
-  );
-  if (taken === undefined) throw unauthenticated();
-  return (await checkKey(database, taken.key_id)).holder;
+  return { tenant_id, secret_hash: hashOf(secret), target: targetOf(path) };
 }
 
 function hashOf(secret: string): Buffer {

@@ -17,6 +17,11 @@ from log.list_consumers($tenant_id);
 select tenant_id, name, position, head_position, is_parked
 from log.list_lagging($tenant_ids, $consumers);
 
+-- name: consumer_position
+select coalesce(max(position), 0) as position
+from log.consumer
+where tenant_id = $tenant_id and name = $consumer;
+
 -- name: consumer_resume
 update log.consumer
 set attempts = 0, next_attempt_at = null, parked_at = null, reason = null

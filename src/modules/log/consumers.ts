@@ -13,6 +13,7 @@ const sql = queries(
   'slice_fail',
   'consumer_list',
   'consumer_list_lagging',
+  'consumer_position',
   'consumer_resume',
 );
 
@@ -230,6 +231,13 @@ function renderConsumer(
     parked_at: row.parked_at,
     reason: row.reason,
   };
+}
+
+/** How far a consumer has come, as far as it has committed: one that is at work in the log of the transaction's tenant is not waited for. */
+export async function consumerPosition(tx: Tx, consumer: string): Promise<number> {
+  const values = { tenant_id: tx.actor.tenant_id, consumer };
+  const { position } = await tx.one(sql.consumer_position, values, z.object({ position: z.number() }));
+  return position;
 }
 
 /**

@@ -4,6 +4,7 @@ export {
   ResumptionSchema,
 } from './consumer_routes.ts';
 export {
+  consumerPosition,
   listConsumers,
   maybeResumeConsumer,
   statementConsumer,

@@ -5,7 +5,7 @@ export { BlockSchema } from './schema.ts';
 export {
   makeSigningKeys,
   maybeSigningKeys,
-  parsePublicKey,
+  parsePublicKeys,
   readSigningKeys,
   signingKeysRefusal,
 } from './signing_keys.ts';

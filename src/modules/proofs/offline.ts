@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { headerBytes, leafHash } from './canonical.ts';
 import { rootOfPath, sha256 } from './merkle.ts';
 import { type Block, CheckpointSchema, headerOf, type Receipt, ReceiptSchema, uuidOf } from './schema.ts';
-import { type PublicKey, parsePublicKey } from './signing_keys.ts';
+import { type PublicKey, parsePublicKeys } from './signing_keys.ts';
 
 /** It is not what was issued; the message says why. */
 export class NotGenuine extends Error {}
@@ -48,7 +48,7 @@ export function verifyCheckpoint(text: string, trusted: PublicKey[]): Block {
 
 /** The same with public keys in Base64. */
 export function parseCheckpoint(text: string, public_keys: string[]): Block {
-  return verifyCheckpoint(text, public_keys.map(parsePublicKey));
+  return verifyCheckpoint(text, public_keys.flatMap(parsePublicKeys));
 }
 
 function verifyBlock(block: Block, public_key: string, trusted: PublicKey[]): void {

@@ -7,7 +7,7 @@ import { encodeId } from '../../id.ts';
 import { BlockRowSchema } from './blocks.ts';
 import { merklePath } from './merkle.ts';
 import { type Receipt, renderBlock, renderPublicKey } from './schema.ts';
-import type { SigningKeys } from './signing_keys.ts';
+import { findSigner, type SigningKeys } from './signing_keys.ts';
 
 const sql = queries(import.meta.url, 'receipt_find');
 
@@ -53,7 +53,7 @@ const UnsealedSchema = EventSchema.extend({ number: z.null() });
 
 /**
  * The receipt of a transaction, by uuid. Waits a few seconds for the block that covers it.
- * Errors: `not_found`, `transaction_not_sealed`.
+ * Errors: `not_found`, `transaction_not_sealed`, `signing_key_unknown`.
  */
 export async function findReceipt(
   database: Database,
@@ -92,8 +92,6 @@ async function maybeReceipt(
   );
   if (row === undefined) throw new Problem('not_found', 'There is no such transaction');
   if (row.number === null) return null;
-  const key = keys.maybeFind(row.key_id);
-  if (key === null) throw new Error(`no key ${row.key_id.toString('hex')}, which signed block ${row.number}`);
   return {
     format: 'lattice-receipt-1',
     event: {
@@ -116,7 +114,7 @@ async function maybeReceipt(
     })),
     path: merklePath(row.leaves, row.position - row.first_position).map((hash) => hash.toString('hex')),
     block: renderBlock({ ...row, tenant_id }),
-    public_key: renderPublicKey(key),
+    public_key: renderPublicKey(findSigner(keys, row)),
   };
 }
 

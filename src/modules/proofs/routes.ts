@@ -16,7 +16,7 @@ import {
   renderPublicKey,
   SigningKeySchema,
 } from './schema.ts';
-import type { SigningKeys } from './signing_keys.ts';
+import { findSigner, type SigningKeys } from './signing_keys.ts';
 import { ChainProofSchema } from './verification.ts';
 
 const permission = { action: 'read', subject: 'proof' } as const;
@@ -72,19 +72,16 @@ export function proofsRoutes({ database, logger }: Context, keys: () => SigningK
       tag: 'Proof',
       permission,
       responses: { 200: CheckpointSchema },
-      problems: ['not_found'],
+      problems: ['not_found', 'signing_key_unknown'],
       async handler(tx) {
         const [row] = await listBlocks(tx, { row_limit: 1, after: null });
         if (row === undefined) throw new Problem('not_found', 'No block has been closed yet');
-        const key = keys().maybeFind(row.key_id);
-        if (key === null)
-          throw new Error(`no key ${row.key_id.toString('hex')}, which signed block ${row.number}`);
         return {
           status: 200,
           body: {
             format: 'lattice-checkpoint-1',
             block: renderBlock(row),
-            public_key: renderPublicKey(key),
+            public_key: renderPublicKey(findSigner(keys(), row)),
           },
         };
       },
@@ -101,7 +98,7 @@ export function proofsRoutes({ database, logger }: Context, keys: () => SigningK
       permission,
       params: z.object({ transaction: idSchema('transaction') }),
       responses: { 200: ReceiptSchema },
-      problems: ['not_found', 'transaction_not_sealed'],
+      problems: ['not_found', 'transaction_not_sealed', 'signing_key_unknown'],
       async handler({ principal, params }) {
         const id = decodeId('transaction', params.transaction, '#/path/transaction');
         return { status: 200, body: await findReceipt(database, keys(), principal.tenant_id, id) };

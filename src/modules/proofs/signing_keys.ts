@@ -12,6 +12,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../../config.ts';
+import { Problem } from '../../errors.ts';
 import { newUuid } from '../../id.ts';
 import { sha256 } from './merkle.ts';
 
@@ -30,6 +31,16 @@ export interface SigningKeys {
   all: PublicKey[];
   /** null when its signatures do not count here */
   maybeFind: (key_id: Buffer) => PublicKey | null;
+}
+
+/** The key that signed a block. Errors: `signing_key_unknown`. */
+export function findSigner(keys: SigningKeys, block: { key_id: Buffer; number: number }): PublicKey {
+  const key = keys.maybeFind(block.key_id);
+  if (key !== null) return key;
+  throw new Problem(
+    'signing_key_unknown',
+    `The key ${block.key_id.toString('hex')}, which signed block ${block.number}, is not known here`,
+  );
 }
 
 const pem_block = /-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----/g;
@@ -96,20 +107,17 @@ export function parseSigningKeys(bundle: string): SigningKeys {
   };
 }
 
-/** A public key of 32 bytes in Base64, or in PEM. */
-export function parsePublicKey(text: string): PublicKey {
+/** One public key of 32 bytes in Base64, or each of those in a PEM: of a private key there, its public half. */
+export function parsePublicKeys(text: string): PublicKey[] {
+  const pems = [...text.matchAll(pem_block)].map(([pem]) => pem);
+  if (pems.length > 0) return pems.map((pem) => publicKey(createPublicKey(pem)));
   const trimmed = text.trim();
-  if (trimmed.startsWith('-----')) return publicKey(createPublicKey(trimmed));
   const raw = Buffer.from(trimmed, 'base64');
   if (raw.length !== 32 || raw.toString('base64') !== trimmed) {
     throw new Error('a public key is 32 bytes in Base64, or PEM');
   }
-  return publicKey(
-    createPublicKey({
-      key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') },
-      format: 'jwk',
-    }),
-  );
+  const key = { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') };
+  return [publicKey(createPublicKey({ key, format: 'jwk' }))];
 }
 
 const JwkSchema = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string() });

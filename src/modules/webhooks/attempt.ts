@@ -77,10 +77,11 @@ export function judge(
   }
   const is_gone = called.kind === 'answered' && called.status_code === 410;
   const detail = called.kind === 'failed' ? keptText(called.detail) : null;
-  const scheduled_ms = is_gone ? null : retryInMs(number, at.random);
+  // What is gone is the endpoint, not what it was to be told: that waits until it is enabled, soon due and never for the last time.
+  const scheduled_ms = retryInMs(is_gone ? 1 : number, at.random);
   if (scheduled_ms === null) {
     const outcome = { ...call, status: 'failed' as const, due_at: null, fault, detail };
-    return { outcome, resting_until: null, is_gone };
+    return { outcome, resting_until: null, is_gone: false };
   }
   const asked_ms = called.kind === 'answered' ? retryAfterMs(called.retry_after, at.now_ms) : null;
   const again_at = new Date(at.now_ms + Math.max(scheduled_ms, asked_ms ?? 0)).toISOString();
@@ -92,7 +93,7 @@ export function judge(
       : asked_ms === null
         ? null
         : new Date(at.now_ms + asked_ms).toISOString(),
-    is_gone: false,
+    is_gone,
   };
 }
 

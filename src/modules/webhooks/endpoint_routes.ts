@@ -232,7 +232,8 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       operation_id: 'disableWebhookEndpoint',
       summary: 'Disable a webhook endpoint',
       description:
-        'It is not called any more: what is pending waits, and what happens after `disabled_position` is not queued.',
+        'It is not called any more: what is pending waits, and so does a call that was answered 410. What comes after `disabled_position`, be it from ' +
+        'before the disablement, waits for a replay.',
       tag,
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,
@@ -251,7 +252,7 @@ export function endpointRoutes({ vault, caller, kinds, onEnabled }: EndpointRout
       operation_id: 'enableWebhookEndpoint',
       summary: 'Enable a webhook endpoint',
       description:
-        'What is pending goes on. What happened while it was disabled comes by a replay from `disabled_position`.',
+        'What is pending goes on. What comes after `disabled_position` up to this enablement (`webhooks.endpoint_enabled`) comes by a replay.',
       tag,
       permission: { action: 'update', subject: 'webhook' },
       params: EndpointPathSchema,

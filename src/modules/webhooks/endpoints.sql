@@ -50,12 +50,8 @@ where tenant_id = $tenant_id and id = $id;
 
 -- name: webhook_endpoint_disable
 update webhooks.endpoint
-set status = 'disabled', disabled_at = now(), disabled_reason = $reason, updated_at = now()
-where tenant_id = $tenant_id and id = $id;
-
--- name: webhook_endpoint_disabled_at
-update webhooks.endpoint
-set disabled_position = $position
+set status = 'disabled', disabled_at = now(), disabled_reason = $reason,
+  disabled_position = greatest(from_position, $queued_position), updated_at = now()
 where tenant_id = $tenant_id and id = $id;
 
 -- name: webhook_endpoint_enable

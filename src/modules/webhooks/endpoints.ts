@@ -4,7 +4,7 @@ import { queries, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import { encodeId } from '../../id.ts';
 import type { PageRequest } from '../../page.ts';
-import { appendEvent } from '../log/index.ts';
+import { appendEvent, consumerPosition } from '../log/index.ts';
 import { type WebhookEndpoint, WebhookEndpointSchema } from './schema.ts';
 import { addSecret, expireSecrets, listSigning, type Signing } from './secrets.ts';
 import type { Vault } from './vault.ts';
@@ -20,10 +20,12 @@ const sql = queries(
   'webhook_endpoint_list_called',
   'webhook_endpoint_update',
   'webhook_endpoint_disable',
-  'webhook_endpoint_disabled_at',
   'webhook_endpoint_enable',
   'webhook_endpoint_enabled_at',
 );
+
+/** of the consumer that queues deliveries */
+export const consumer_name = 'webhooks';
 
 /** of one tenant, enabled: each of its events is matched with each of them */
 const max_endpoints = 1_000;
@@ -125,7 +127,11 @@ export async function rotateSecret(
   return { endpoint, secret };
 }
 
-/** Nothing is queued for it from then on, and what is pending waits. Errors: `not_found`, `webhook_not_enabled`. */
+/**
+ * What is pending waits, and what the consumer has not come to is not queued any more: `disabled_position` is what it has come to, not the
+ * head of the log. A slice that is under way may still queue for the endpoint, which costs a second call after a replay, never an event.
+ * Errors: `not_found`, `webhook_not_enabled`.
+ */
 export async function disableEndpoint(
   tx: Tx,
   id: string,
@@ -134,10 +140,11 @@ export async function disableEndpoint(
   const { tenant_id } = tx.actor;
   const { status } = await lockEndpoint(tx, id);
   if (status !== 'enabled') throw new Problem('webhook_not_enabled', 'The webhook endpoint is not enabled');
-  await tx.run(sql.webhook_endpoint_disable, { tenant_id, id, reason });
-  const position = await tell(tx, 'webhooks.endpoint_disabled', id, await findEndpoint(tx, id));
-  await tx.run(sql.webhook_endpoint_disabled_at, { tenant_id, id, position });
-  return findEndpoint(tx, id);
+  const queued_position = await consumerPosition(tx, consumer_name);
+  await tx.run(sql.webhook_endpoint_disable, { tenant_id, id, reason, queued_position });
+  const endpoint = await findEndpoint(tx, id);
+  await tell(tx, 'webhooks.endpoint_disabled', id, endpoint);
+  return endpoint;
 }
 
 /**

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Consumer } from '../../consumer.ts';
 import { type Database, queries, systemActor } from '../../db.ts';
 import { type EventRow, statementConsumer } from '../log/index.ts';
-import { type CalledEndpoint, listCalledEndpoints } from './endpoints.ts';
+import { type CalledEndpoint, consumer_name, listCalledEndpoints } from './endpoints.ts';
 import type { Signers } from './secrets.ts';
 import type { Signer } from './signing.ts';
 
@@ -39,7 +39,7 @@ export interface Serving {
 /** Makes deliveries of events. A tenant without endpoints is passed over. */
 export function webhooksConsumer(database: Database, serving: Serving): Consumer {
   const consumer = statementConsumer(database, sql.webhook_deliveries_queue, {
-    name: 'webhooks',
+    name: consumer_name,
     description: 'Queues a delivery of each event for each webhook endpoint that wants it',
     max_slice_positions: 1_000,
   });

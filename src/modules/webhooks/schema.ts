@@ -42,7 +42,8 @@ export const WebhookEndpointSchema = z
         '`asked` by a key of yours · `gone`: it answered 410 · `failing`: nothing has succeeded for five days',
     }),
     disabled_position: z.int().nullable().meta({
-      description: 'Events after this position have not been queued: replay them once it is enabled',
+      description:
+        'What happened up to this position has been queued: replay what comes after it once the endpoint is enabled',
     }),
     failing_since: z.string().nullable().meta({ description: 'Its first failure since its last success' }),
     signing: z

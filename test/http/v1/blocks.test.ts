@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { parsePublicKey, verifyCheckpoint, verifyReceipt } from '../../../src/modules/proofs/index.ts';
+import { parsePublicKeys, verifyCheckpoint, verifyReceipt } from '../../../src/modules/proofs/index.ts';
 import { NotGenuine } from '../../../src/modules/proofs/offline.ts';
 import { BlockSchema, ReceiptSchema } from '../../../src/modules/proofs/schema.ts';
 import { parseSigningKeys } from '../../../src/modules/proofs/signing_keys.ts';
@@ -83,7 +83,7 @@ test('a checkpoint is the last block, signed by a key that is listed', async () 
   });
   const keys = (await api.get('/v1/signing_keys')).as(KeysSchema).data;
   expect(keys.map(({ status }) => status)).toEqual(['active']);
-  const listed = keys.map(({ public_key }) => parsePublicKey(public_key));
+  const listed = keys.flatMap(({ public_key }) => parsePublicKeys(public_key));
   expect(verifyCheckpoint(checkpoint.text, listed).number).toBe(last?.number);
 });
 

@@ -5,6 +5,7 @@ import { asSuperuser } from '../../support/database.ts';
 import { aKey, aPlatformKey, aTenant, type TestTenant } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
 import { TestStream } from '../../support/stream.ts';
+import { waitFor } from '../../support/wait.ts';
 
 const server = await startServer();
 const stream_path = '/v1/events/stream';
@@ -41,6 +42,25 @@ test('a ticket opens one stream, once, in any process', async () => {
   await other.close();
 });
 
+test('a stream that is refused, for now or for its request, leaves the ticket as it is', async () => {
+  const tenant = await aTenant();
+  const narrow = await startServer({ STREAMS_PER_KEY: '1' });
+  const ticket = await aTicket(tenant);
+  const first = await TestStream.open(narrow.url + (await aTicket(tenant)).url);
+  await first.live();
+  const refused = await TestStream.open(narrow.url + ticket.url);
+  await refused.ended;
+  expect([refused.status, JSON.parse(refused.text)]).toEqual([
+    429,
+    expect.objectContaining({ code: 'stream_limit_reached', retryable: true }),
+  ]);
+  await first.close();
+  expect(await opening(`${ticket.url}&after=x`, narrow.url)).toBe(400);
+  await waitFor('it opens', async () => (await opening(ticket.url, narrow.url)) === 200);
+  expect(await opening(ticket.url, narrow.url)).toBe(401);
+  await narrow.close();
+});
+
 test('it is bound to the stream and its filters, whatever their order, but not to where it begins', async () => {
   const tenant = await aTenant();
   const path = `${stream_path}?types=ledger.account_created&account_prefix=customers:`;
@@ -70,8 +90,8 @@ test('it opens nothing when it has expired, or its key has been revoked', async 
   const revoked = await aTicket(tenant, stream_path, api_key);
   await server.client(tenant.api_key).post(`/v1/keys/${encodeId('key', actor_id)}/revocation`);
   expect(await opening(revoked.url)).toBe(401);
-  // What has expired goes when the next is made; what was used is gone already.
-  await aTicket(tenant);
+  // What has expired goes when the next is made; what was used is gone already, and what opened nothing stays until it expires.
+  expect(await opening((await aTicket(tenant)).url)).toBe(200);
   const left = await asSuperuser(
     z.object({ expires_at: z.unknown() }),
     'select expires_at from access.stream_ticket where tenant_id = $1',

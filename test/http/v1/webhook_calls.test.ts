@@ -1,5 +1,7 @@
 // Calls that fail, hang, end or come again, and who is held up by them: a real receiver on the far side.
-import { expect, test } from 'vitest';
+import type { ServerResponse } from 'node:http';
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import {
   AttemptSchema,
@@ -15,13 +17,20 @@ import {
   timePasses,
   twoAccounts,
 } from '../../modules/webhooks/hooks.ts';
-import { accept, aReceiver } from '../../modules/webhooks/receiver.ts';
-import { asSuperuser } from '../../support/database.ts';
+import { accept, aReceiver, type Receiver } from '../../modules/webhooks/receiver.ts';
+import { asSuperuser, databaseUrl } from '../../support/database.ts';
 import { aTransaction } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
 import { waitFor } from '../../support/wait.ts';
 
 const server = await startServer();
+
+/** In the order of arrival. */
+function positionsAt({ received }: Receiver): number[] {
+  return received.map(({ text }) => EventSchema.parse(JSON.parse(text)).position);
+}
+
+const ascending = (a: number, b: number) => a - b;
 
 test('a call that fails is made again by the schedule, with the same id, and each attempt is in the delivery log', async () => {
   const api = await aClient(server);
@@ -90,14 +99,14 @@ test('a 410 disables the endpoint and says so in the log; enabled again, it is c
   const accounts = await twoAccounts(api);
   const { id } = await anEndpoint(api, receiver, posted_only);
   await anEndpoint(api, other, { types: ['webhooks.endpoint_disabled'] });
-  await aTransaction(api, accounts);
+  const refused_at = await aTransaction(api, accounts);
   const read = async () => (await api.get(`/v1/webhook_endpoints/${id}`)).as(EndpointSchema);
   const disabled = await waitFor('it is disabled', async () => {
     const endpoint = await read();
     return endpoint.status === 'disabled' && endpoint.disabled_position !== null ? endpoint : null;
   });
   expect(disabled.disabled_reason).toBe('gone');
-  expect(await deliveriesOf(api, id)).toMatchObject([{ status: 'failed', attempts: 1 }]);
+  expect(await deliveriesOf(api, id)).toMatchObject([{ status: 'pending', attempts: 1 }]);
   await waitFor('somebody is told', () => other.received.length === 1);
   const missed = await aTransaction(api, accounts);
   const replay = { after: disabled.disabled_position, up_to: missed.position };
@@ -117,10 +126,68 @@ test('a 410 disables the endpoint and says so in the log; enabled again, it is c
   );
   expect(replayed.deliveries).toBe(1);
   await waitFor('the replay', () => receiver.received.length === 2);
+  await timePasses(api.tenant_id);
+  await waitFor('what was answered 410', () => receiver.received.length === 3);
   const next = await aTransaction(api, accounts);
-  await waitFor('what comes', () => receiver.received.length === 3);
-  const positions = receiver.received.map(({ text }) => EventSchema.parse(JSON.parse(text)).position);
-  expect(positions.slice(1)).toEqual([missed.position, next.position]);
+  await waitFor('what comes', () => receiver.received.length === 4);
+  expect(positionsAt(receiver).slice(1)).toEqual([missed, refused_at, next].map(({ position }) => position));
+});
+
+test('calls that are answered 410 at the same time are all made again once the endpoint is enabled', async () => {
+  const api = await aClient(server);
+  const receiver = await aReceiver();
+  const accounts = await twoAccounts(api);
+  const { id } = await anEndpoint(api, receiver, posted_only);
+  for (let count = 0; count < 4; count += 1) await aTransaction(api, accounts);
+  await waitFor('it is called at once about several', () => receiver.received.length === 4);
+  const open: ServerResponse[] = [];
+  receiver.answer = (response) => {
+    if (open.push(response) === 3) for (const each of open) each.writeHead(410).end();
+  };
+  const gone: number[] = [];
+  for (let count = 0; count < 3; count += 1) gone.push((await aTransaction(api, accounts)).position);
+  const path = `/v1/webhook_endpoints/${id}`;
+  await waitFor('it is disabled, and all are recorded', async () => {
+    const deliveries = await deliveriesOf(api, id);
+    const { status } = (await api.get(path)).as(EndpointSchema);
+    return status === 'disabled' && deliveries.filter(({ attempts }) => attempts > 0).length === 7;
+  });
+  receiver.answer = accept;
+  await api.post(`${path}/enablement`);
+  await timePasses(api.tenant_id);
+  await waitFor('they are made again', () => receiver.received.length === 10);
+  expect(positionsAt(receiver).slice(7).toSorted(ascending)).toEqual(gone);
+});
+
+test('an endpoint that is disabled while its deliveries are not queued yet misses nothing after the replay', async () => {
+  const api = await aClient(server);
+  const receiver = await aReceiver();
+  const accounts = await twoAccounts(api);
+  const { id } = await anEndpoint(api, receiver, posted_only);
+  await aTransaction(api, accounts);
+  await waitFor('the consumer follows', () => receiver.received.length === 1);
+  const consumer = new pg.Client({ connectionString: databaseUrl('postgres') });
+  await consumer.connect();
+  onTestFinished(() => consumer.end());
+  await consumer.query('begin');
+  await consumer.query("select from log.consumer where tenant_id = $1 and name = 'webhooks' for update", [
+    api.tenant_id,
+  ]);
+  const posted: number[] = [];
+  for (let count = 0; count < 3; count += 1) posted.push((await aTransaction(api, accounts)).position);
+  const path = `/v1/webhook_endpoints/${id}`;
+  const { disabled_position } = (await api.post(`${path}/disablement`)).as(EndpointSchema);
+  posted.push((await aTransaction(api, accounts)).position);
+  await api.post(`${path}/enablement`);
+  const { data: told } = (
+    await api.get('/v1/events?types=webhooks.endpoint_disabled,webhooks.endpoint_enabled')
+  ).as(z.looseObject({ data: z.array(EventSchema.extend({ data: EndpointSchema })) }));
+  await api.post(`${path}/replay`, { after: disabled_position, up_to: told.at(-1)?.position });
+  await consumer.query('commit');
+  posted.push((await aTransaction(api, accounts)).position);
+  await waitFor('all have arrived', () => receiver.received.length === 6);
+  expect(positionsAt(receiver).slice(1).toSorted(ascending)).toEqual(posted);
+  expect(told.map(({ data }) => data.disabled_position)).toEqual([disabled_position, disabled_position]);
 });
 
 test('an endpoint of which nothing has succeeded for five days is disabled', async () => {
@@ -183,8 +250,7 @@ test('an ordered endpoint is called in the order of the log, one at a time, and 
   expect(receiver.received.length).toBe(4);
   await timePasses(api.tenant_id);
   await waitFor('all have arrived', () => receiver.received.length === 41);
-  const arrived = receiver.received.map(({ text }) => EventSchema.parse(JSON.parse(text)).position);
-  expect(arrived).toEqual([...positions.slice(0, 4), ...positions.slice(3)]);
+  expect(positionsAt(receiver)).toEqual([...positions.slice(0, 4), ...positions.slice(3)]);
   expect(most).toBe(1);
 });
 

@@ -9,7 +9,7 @@ import { readConfig } from '../../../src/config.ts';
 import {
   BlockSchema,
   ProofSchema,
-  parsePublicKey,
+  parsePublicKeys,
   readSigningKeys,
   verifyCheckpoint,
   verifyReceipt,
@@ -75,7 +75,7 @@ test('a rotation with overlap: both processes know both keys, and the former key
   // The old private key is gone with its file; what it signed is as good as before.
   rmSync(join(directory, 'overlap.pem'));
   const listed = await second.client(tenant.api_key).get('/v1/signing_keys');
-  const trusted = listed.as(KeysSchema).data.map(({ public_key }) => parsePublicKey(public_key));
+  const trusted = listed.as(KeysSchema).data.flatMap(({ public_key }) => parsePublicKeys(public_key));
   expect(verifyCheckpoint(checkpoint, trusted).key_id).toBe(old_id);
   for (const { id, text } of [before, after]) {
     expect(verifyReceipt(text, trusted, null).event.subject).toBe(id);
@@ -93,6 +93,35 @@ test('a rotation with overlap: both processes know both keys, and the former key
     block: 1,
     what: `the key ${old_id}, which signed the block, is not known here`,
   });
+  await forgetful.close();
+});
+
+test('a receipt and a checkpoint whose key is not known are refused by name, and not to be asked for again', async () => {
+  const directory = aDirectory();
+  const serve = (name: string) => {
+    writeFileSync(join(directory, name), aKeyPair().private_pem, { mode: 0o600 });
+    return startServer({ LATTICE_SIGNING_KEYS: join(directory, name), LOG_LEVEL: 'silent' });
+  };
+  const tenant = await aTenant();
+  const former = await serve('former.pem');
+  const api = former.client(tenant.api_key);
+  const { id: debit } = await anAccount(api, { type: 'asset' });
+  const { id } = await aTransaction(api, { debit, credit: (await anAccount(api)).id });
+  const receipt_path = `/v1/transactions/${id}/receipt`;
+  const issued = await api.get(receipt_path);
+  const { key_id } = issued.as(ReceiptSchema).block;
+  await former.close();
+  const forgetful = await serve('new.pem');
+  for (const path of [receipt_path, '/v1/checkpoint']) {
+    const refused = await forgetful.client(tenant.api_key).get(path);
+    expect(refused.body).toMatchObject({
+      code: 'signing_key_unknown',
+      status: 503,
+      retryable: false,
+      detail: expect.stringMatching(`^The key ${key_id}, which signed block [0-9]+, is not known here$`),
+    });
+  }
+  await forgetful.close();
 });
 
 test('a file that is not a bundle of keys is refused, with its name and what is wrong with it', () => {

@@ -89,10 +89,14 @@ test('a failure waits for the schedule or for what was asked, whichever is later
   expect([ordered.outcome.due_at, ordered.resting_until]).toEqual([null, '2026-11-20T12:00:05.000Z']);
 });
 
-test('the tenth failure is the last, and a 410 is at once', () => {
+test('the tenth failure is the last; what is answered 410 waits until its endpoint is enabled, whichever attempt it was', () => {
   expect(judged(500, { attempts: 8 }).outcome).toMatchObject({ number: 9, status: 'pending' });
   expect(judged(500, { attempts: 9 }).outcome).toMatchObject({ number: 10, status: 'failed' });
-  expect(judged(410)).toMatchObject({ is_gone: true, outcome: { number: 1, status: 'failed' } });
+  const due_at = '2026-11-20T12:00:05.000Z';
+  for (const attempts of [0, 9]) {
+    const outcome = { number: attempts + 1, status: 'pending', due_at, fault: 'gone' };
+    expect(judged(410, { attempts })).toMatchObject({ is_gone: true, outcome });
+  }
 });
 
 test('what was answered is kept as far as Postgres keeps text', () => {

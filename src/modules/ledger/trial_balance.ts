@@ -5,14 +5,8 @@ import { encodeId, idSchema } from '../../id.ts';
 import type { PageRequest } from '../../page.ts';
 import type { Found } from '../../reading.ts';
 import { AccountTypeSchema } from './account_schema.ts';
-import {
-  AsOfSchema,
-  BalanceSchema,
-  CurrentReadingQuerySchema,
-  checkKnownPosition,
-  KnownAtSchema,
-  PositionSchema,
-} from './balance_schema.ts';
+import { AsOfSchema, BalanceSchema, CurrentReadingQuerySchema, PositionSchema } from './balance_schema.ts';
+import { checkKnownPosition, KnownAtSchema, knownAt } from './known_at.ts';
 
 const sql = queries(import.meta.url, 'trial_balance_allow_time', 'trial_balance');
 
@@ -92,8 +86,7 @@ export async function findTrialBalance(
   const known = position ?? query.known_at ?? null;
   const values = {
     tenant_id: actor.tenant_id,
-    known_position: typeof known === 'number' ? known : null,
-    known_at: typeof known === 'string' ? known : null,
+    ...(await knownAt(database, actor.tenant_id, known)),
     as_of: query.as_of ?? null,
     after_code,
     row_limit: page.row_limit,

@@ -49,7 +49,7 @@ export const StatementLineSchema = z
 type StatementLine = z.infer<typeof StatementLineSchema>;
 
 /** where a page of a statement ended: position and number of the entry within its transaction */
-export const EntryKeySchema = z.tuple([z.int(), z.int()]);
+export const EntryKeySchema = z.tuple([z.int().positive(), z.int32().nonnegative()]);
 
 const EventTextSchema = z
   .string()

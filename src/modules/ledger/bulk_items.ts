@@ -44,6 +44,7 @@ export function readItems(bulk: BulkRequest, request_id: string): Item[] {
           // An item is the same item in whatever request it comes.
           request_hash: hash16(`item ${JSON.stringify(item)}`),
           key_pointer: own_key === undefined ? key_header_pointer : '#/idempotency_key',
+          index,
         },
         order: orderOf(parsed.data),
       };

@@ -52,7 +52,10 @@ function refusal(
 
 /** Of a transaction, or of the item of the same request that would have it. */
 function takenReference(reference: string | null, holder_id: string | null, unwritten: Step[]): Problem {
-  const holder = unwritten.find(({ draft }) => draft !== null && draft.subject_id === holder_id);
+  // A void is about the transaction that has the reference, and does not make it.
+  const holder = unwritten.find(
+    ({ draft }) => draft?.subject_id === holder_id && draft?.reference === reference,
+  );
   const reference_index = holder?.command.origin.index;
   const transaction_id = holder_id === null ? null : encodeId('transaction', holder_id);
   const [taken_by, extras] =

@@ -66,6 +66,14 @@ describe('of an atomic group', () => {
   });
 });
 
+test('of a hold that another item of the group voids is named by its id', async () => {
+  const api = await books();
+  const { id } = (await api.post('/v1/transactions', { ...shared, status: 'pending' })).as(IdSchema);
+  const refused = await api.post(path, { atomic: true, transactions: [shared, { void_of: id }] });
+  expect(refused.body).toMatchObject({ code: 'reference_taken', index: 0, transaction_id: id });
+  expect(refused.body).not.toHaveProperty('reference_index');
+});
+
 describe('of items on their own', () => {
   test('is named by the id of the one that is posted', async () => {
     const api = await books();

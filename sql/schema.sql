@@ -583,6 +583,11 @@ create function log.append_event(p_tenant_id uuid, p_id uuid, p_type text, p_sub
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function log.append_event to lattice_app;
 
+create function log.await_recorded(p_tenant_id uuid, p_instant timestamp with time zone)
+  returns void
+  language plpgsql volatile set search_path=pg_catalog;
+grant execute on function log.await_recorded to lattice_app;
+
 create function log.begin_slice(p_tenant_id uuid, p_consumer text, p_limit integer, OUT state text, OUT after_position bigint, OUT after_at timestamp with time zone, OUT up_to_position bigint, OUT up_to_at timestamp with time zone, OUT head_position bigint, OUT retry_ms integer, OUT version integer)
   returns record
   language plpgsql volatile set plan_cache_mode=force_generic_plan set search_path=pg_catalog;

@@ -82,7 +82,7 @@ const catalogue = {
   account_not_open: { status: 409, title: 'The account is not open' },
   account_not_closed: { status: 409, title: 'The account is not closed' },
   currency_unknown: { status: 422, title: 'The currency is neither ISO 4217 nor registered by the tenant' },
-  asset_taken: { status: 409, title: 'The asset is already registered' },
+  asset_taken: { status: 409, title: 'The asset is already registered', pointer: '#/currency' },
   // Transactions, in the order in which they are checked
   transaction_not_pending: { status: 409, title: 'The transaction is not pending' },
   transaction_not_posted: { status: 409, title: 'The transaction is not posted' },

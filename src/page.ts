@@ -138,8 +138,9 @@ function invalidCursor(): Problem {
 }
 
 function nextUrl(url: string, cursor: string): string {
-  const [path = '', search = ''] = url.split('?', 2);
-  const query = new URLSearchParams(search);
+  // Only the first question mark ends the path: a filter may have one too.
+  const end = url.includes('?') ? url.indexOf('?') : url.length;
+  const query = new URLSearchParams(url.slice(end));
   query.set('cursor', cursor);
-  return `${path}?${query}`;
+  return `${url.slice(0, end)}?${query}`;
 }

@@ -49,9 +49,9 @@ const NewestSchema = z.object({ data: z.array(z.looseObject({ position: z.number
 interface Tally {
   batch: string;
   lines: number;
-  /** transactions that this run added */
+  /** transactions that were added since this run began: by it, or by another run of the batch at the same time, which counts them too */
   posted: number;
-  /** transactions that were there before it */
+  /** transactions that were there when it began */
   unchanged: number;
   /** holds that are voided, by this run or before it: their answer does not tell */
   voided: number;

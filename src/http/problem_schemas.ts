@@ -21,7 +21,15 @@ const extras: Partial<Record<ProblemCode, Record<string, SchemaObject>>> = {
   insufficient_funds: { account: text, available: amount, required: amount, available_min: amount },
   limit_exceeded: { account: text, posted: amount, added: amount, posted_max: amount },
   projection_behind: { position: { type: 'integer' }, min_position: { type: 'integer' } },
-  reference_taken: { reference: text, transaction_id: text },
+  reference_taken: {
+    reference: text,
+    transaction_id: { ...text, description: 'Of the transaction that has it' },
+    reference_index: {
+      type: 'integer',
+      description:
+        'In place of `transaction_id`: of the item of the same bulk request that has it, where none of its items is kept',
+    },
+  },
   reversal_exceeds_transaction: { remaining: amount },
   transaction_not_pending: { transaction_status: text },
   transaction_not_posted: { captured_by: ids },

@@ -88,6 +88,19 @@ test('a file that was renamed is the batch that it is said to be', async () => {
   expect(await balance(tenant)).toBe('200');
 });
 
+test('two runs of one batch at the same time post each line once; what either adds is posted to both', async () => {
+  const tenant = await books();
+  const lines = Array.from({ length: 40 }, (_, number) => deposit('1', { reference: `line ${number}` }));
+  const run = () => load(tenant, 'a.ndjson', lines.join('\n'), ['--chunk-size', '2']);
+  const answers = (await Promise.all([run(), run()])).map(({ answer }) => answer);
+  for (const { posted, unchanged, refused } of answers) {
+    expect([posted + unchanged, refused]).toEqual([40, []]);
+  }
+  expect(answers[0].posted + answers[1].posted).toBeGreaterThanOrEqual(40);
+  expect(await balance(tenant)).toBe('40');
+  expect((await run()).answer).toEqual(tally('a.ndjson', { lines: 40, unchanged: 40 }));
+});
+
 test('a person is told what was posted and what was there', async () => {
   const tenant = await books();
   const file = join(await aDataDirectory(), 'a.ndjson');

@@ -1,7 +1,7 @@
 // Every list pages by opaque cursors that belong to its filters.
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { anAccount, aTenant } from '../support/factories.ts';
+import { anAccount, aTenant, aTransaction } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 import { refusal } from './problems.ts';
 
@@ -39,6 +39,20 @@ test('following next_cursor, or the Link, visits everything once', async () => {
   expect(sizes).toEqual([2, 2, 1]);
 });
 
+test('the Link keeps a filter that has a question mark as it is', async () => {
+  const api = await aClientWith(0);
+  for (const code of ['a', 'b']) await anAccount(api, { code });
+  for (let count = 0; count < 2; count += 1)
+    await aTransaction(api, { debit: 'a', credit: 'b', metadata: { ord: 'what?now' } });
+  const first = await api.get('/v1/transactions?metadata[ord]=what?now&limit=1');
+  const [, path = ''] = /^<([^>]+)>; rel="next"$/.exec(first.headers.get('link') ?? '') ?? [];
+  expect(new URLSearchParams(path.slice(path.indexOf('?') + 1)).get('metadata[ord]')).toBe('what?now');
+  expect((await api.get(path)).body).toMatchObject({
+    data: [{ metadata: { ord: 'what?now' } }],
+    has_more: false,
+  });
+});
+
 test('a page that ends exactly with the list says so', async () => {
   const api = await aClientWith(2);
   expect((await api.get('/v1/accounts?limit=2')).as(PageSchema)).toMatchObject({
@@ -74,6 +88,57 @@ test.each([
   expect(refusal(answer)).toMatch(
     /^400 (cursor_invalid #\/query\/cursor cursor_invalid|invalid_request #\/query\/cursor nul_character)$/,
   );
+});
+
+const beyond = Number.MAX_SAFE_INTEGER;
+test.each([
+  [
+    '/v1/accounts/a/entries',
+    [
+      [1, beyond],
+      [1, -beyond],
+      [1, -1],
+      [0, 0],
+      [-1, 0],
+      [2 ** 60, 0],
+      [1.5, 0],
+    ],
+  ],
+  ['/v1/trial_balance', [['a', -1], ['a', 2 ** 60], [-1, 'a'], ['a', 0.5], ['a']]],
+  ['/v1/transactions', [-1, 0, 0.5, 2 ** 60, 'a']],
+  ['/v1/events', [-1, 0.5, 2 ** 60, 'a']],
+  ['/v1/balances?group_by=segment', [[1, 'EUR'], ['a', null], ['a']]],
+  ['/v1/accounts', [1, null, ['a']]],
+])('a cursor of %s that ends where nothing can is refused', async (path, keys) => {
+  const api = await aClientWith(0);
+  for (const code of ['a', 'b']) await anAccount(api, { code });
+  for (let count = 0; count < 2; count += 1) await aTransaction(api, { debit: 'a', credit: 'b' });
+  const page = (query: string) => api.get(`${path}${path.includes('?') ? '&' : '?'}limit=1${query}`);
+  const { next_cursor } = (await page('')).as(z.looseObject({ next_cursor: z.string() }));
+  const [fingerprint] = JSON.parse(Buffer.from(next_cursor, 'base64url').toString());
+  for (const key of keys) {
+    const forged = Buffer.from(JSON.stringify([fingerprint, key])).toString('base64url');
+    expect([key, refusal(await page(`&cursor=${forged}`))]).toEqual([
+      key,
+      '400 cursor_invalid #/query/cursor cursor_invalid',
+    ]);
+  }
+});
+
+test('a cursor of the trial balance at a position that the log has not reached is refused, also where no line is left', async () => {
+  const api = await aClientWith(0);
+  for (const code of ['a', 'b']) await anAccount(api, { code });
+  await aTransaction(api, { debit: 'a', credit: 'b' });
+  const { next_cursor } = (await api.get('/v1/trial_balance?limit=1')).as(
+    z.looseObject({ next_cursor: z.string() }),
+  );
+  const [fingerprint] = JSON.parse(Buffer.from(next_cursor, 'base64url').toString());
+  for (const code of ['', 'z']) {
+    const forged = Buffer.from(JSON.stringify([fingerprint, [code, beyond]])).toString('base64url');
+    expect(refusal(await api.get(`/v1/trial_balance?limit=1&cursor=${forged}`))).toBe(
+      '400 invalid_request #/query/cursor position_ahead',
+    );
+  }
 });
 
 test('a cursor that was changed does not pass for another', async () => {

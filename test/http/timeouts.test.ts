@@ -122,6 +122,22 @@ test('a read that takes too long is 503', async () => {
   expect((await api.get('/v1/accounts')).status).toBe(200);
 });
 
+test('a read of what had been recorded by now is 503 while the tenant is locked, and of what is older is not', async () => {
+  const tenant = await aBook();
+  const api = waits_for_no_lock.client(tenant.api_key);
+  const { recorded_at } = (await api.post('/v1/transactions', transfer('one'))).as(
+    z.looseObject({ recorded_at: z.string() }),
+  );
+  const read = (query: string) => api.get(`/v1/accounts/wallet/balance${query}`);
+  const [refused, ...answers] = await whileLocked(lock_tenant, [tenant.id], () =>
+    Promise.all([`?known_at=${recorded_at}`, '?known_at=2026-01-01T00:00:00Z', ''].map(read)),
+  );
+  if (refused === undefined) throw new Error('nothing was answered');
+  expectUnavailable(refused);
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  expect((await read(`?known_at=${recorded_at}`)).body).toMatchObject({ posted: { balance: '5' } });
+});
+
 test('a pool that gives no connection in time is 503', async () => {
   const tenant = await aBook();
   const api = waits_for_no_lock.client(tenant.api_key);

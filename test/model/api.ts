@@ -223,9 +223,11 @@ function decideParsedItem(
   now: bigint,
   arrived: bigint,
 ): Decision<Effect> {
-  if ('capture_of' in item) return mapped(decideCapture(ledger, item.capture_of, item, now), posted);
+  if ('capture_of' in item)
+    return mapped(decideCapture(ledger, item.capture_of, item, now, '#/capture_of'), posted);
   if ('void_of' in item) return mapped(decideVoid(ledger, item.void_of, now), voided);
-  if ('reversal_of' in item) return mapped(decideReversal(ledger, item.reversal_of, item, now), posted);
+  if ('reversal_of' in item)
+    return mapped(decideReversal(ledger, item.reversal_of, item, now, '#/reversal_of'), posted);
   return mapped(decidePosting(ledger, item, now, arrived), posted);
 }
 

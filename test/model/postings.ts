@@ -64,6 +64,7 @@ export function decideCapture(
   hold_id: string,
   body: CaptureBody,
   now: bigint,
+  whole = '#',
 ): Decision<Posting> {
   const hold = ledger.transactions.get(hold_id);
   if (hold === undefined) return { refused: refusal(404, 'not_found') };
@@ -84,7 +85,7 @@ export function decideCapture(
     tooLarge(ledger, posting) ??
     takenReference(ledger, posting) ??
     brokenLimit(ledger, posting, now);
-  return refused === null ? { accepted: posting } : { refused };
+  return refused === null ? { accepted: posting } : { refused: atAskedField(refused, body, whole) };
 }
 
 export function decideVoid(ledger: ReferenceLedger, hold_id: string, now: bigint): Decision<string> {
@@ -99,6 +100,7 @@ export function decideReversal(
   transaction_id: string,
   body: ReversalBody,
   now: bigint,
+  whole = '#',
 ): Decision<Posting> {
   const transaction = ledger.transactions.get(transaction_id);
   if (transaction === undefined) return { refused: refusal(404, 'not_found') };
@@ -118,7 +120,13 @@ export function decideReversal(
     tooLarge(ledger, posting) ??
     takenReference(ledger, posting) ??
     (body.force ? null : brokenLimit(ledger, posting, now));
-  return refused === null ? { accepted: posting } : { refused };
+  return refused === null ? { accepted: posting } : { refused: atAskedField(refused, body, whole) };
+}
+
+/** What is wrong with entries that the body does not give is said of its amount, or of what stands for the `whole`. */
+function atAskedField(refused: Refusal, body: CaptureBody | ReversalBody, whole: string): Refusal {
+  if (body.entries !== undefined || !refused.pointer?.startsWith('#/entries')) return refused;
+  return { ...refused, pointer: body.amount === undefined ? whole : '#/amount' };
 }
 
 function resolveEntries(ledger: ReferenceLedger, entries: PostingBody['entries']): Decision<Entry[]> {

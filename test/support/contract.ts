@@ -12,6 +12,7 @@ const OperationSchema = z.looseObject({
   summary: z.string().min(1),
   description: z.string().min(1),
   tags: z.array(z.string()).min(1),
+  parameters: z.array(z.looseObject({ name: z.string().optional() })).default([]),
   requestBody: z
     .looseObject({
       required: z.boolean().optional(),

@@ -1,6 +1,6 @@
 -- The accounts that do not come to zero, in the order of their codes, byte by byte, at most p_limit after p_after_code, with what is posted
 -- net in the column of its side; and the totals over all accounts per currency when p_with_totals. On both axes: see ledger.find_balance.
--- One statement, one snapshot. With totals at least one row, with a null code when there is no line.
+-- One statement, one snapshot. At least one row, with a null code when there is no line.
 --
 -- With totals it costs, now, a few microseconds for each account; at another instant some tens (ledger.posted_at). Without, only the
 -- accounts up to the last line are looked at.
@@ -26,14 +26,19 @@ begin
   if not p_with_totals then
     return query
     select
-      v_known.head_position, v_known.position, null::json, account.id, account.code, account.type, account.currency, account.scale,
-      greatest(net.amount, 0), greatest(-net.amount, 0)
-    from ledger.account
-    cross join lateral ledger.balance_at(p_tenant_id, account.id, v_known.position, v_known.known_at, p_as_of) balance
-    cross join lateral (select balance.posted_debits - balance.posted_credits as amount) net
-    where account.tenant_id = p_tenant_id and account.code collate "C" > p_after_code and net.amount <> 0
-    order by account.code collate "C"
-    limit p_limit;
+      v_known.head_position, v_known.position, null::json, line.account_id, line.code, line.type, line.currency, line.scale,
+      greatest(line.amount, 0), greatest(-line.amount, 0)
+    from (values (true)) as always
+    left join (
+      select account.id as account_id, account.code, account.type, account.currency, account.scale, net.amount
+      from ledger.account
+      cross join lateral ledger.balance_at(p_tenant_id, account.id, v_known.position, v_known.known_at, p_as_of) balance
+      cross join lateral (select balance.posted_debits - balance.posted_credits as amount) net
+      where account.tenant_id = p_tenant_id and account.code collate "C" > p_after_code and net.amount <> 0
+      order by account.code collate "C"
+      limit p_limit
+    ) line on true
+    order by line.code collate "C";
     return;
   end if;
 

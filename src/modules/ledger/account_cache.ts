@@ -82,8 +82,8 @@ export class AccountCache {
   }
 
   /**
-   * Looks up those of the accounts named that are not known here, so that `resolve` answers for all of them: by id (`acc_…` or uuid) or
-   * code. What it does not know then does not exist. To be used at once, without waiting in between.
+   * Looks up those of the accounts named that are not known here, so that `resolve` answers for all of them: by id (`acc_…`) or code.
+   * What it does not know then does not exist. To be used at once, without waiting in between.
    */
   async load(tenant_id: string, references: Iterable<string>): Promise<void> {
     const known: string[] = [];
@@ -104,11 +104,7 @@ export class AccountCache {
   /** An account that has been loaded; undefined when there is none. */
   resolve(tenant_id: string, reference: string): ResolvedAccount | undefined {
     const tenant = this.#tenants.get(tenant_id);
-    if (tenant === undefined) return undefined;
-    return (
-      find(tenant, reference) ??
-      (is_uuid.test(reference) ? find(tenant, encodeId('account', reference)) : undefined)
-    );
+    return tenant === undefined ? undefined : find(tenant, reference);
   }
 
   /** Changes of the tenant's accounts have been seen up to this position. */
@@ -169,7 +165,7 @@ export class AccountCache {
     const codes: string[] = [];
     for (const reference of references) {
       if (this.resolve(tenant_id, reference) !== undefined) continue;
-      const id = is_uuid.test(reference) ? reference : maybeDecodeId('account', reference);
+      const id = maybeDecodeId('account', reference);
       if (id !== null) ids.push(id);
       else if (isCode(reference)) codes.push(reference);
     }
@@ -244,8 +240,6 @@ export class AccountCache {
     this.#is_roomy = keys <= this.#max_keys / 2;
   }
 }
-
-const is_uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 function add(tenant: TenantAccounts, account: ResolvedAccount): void {
   tenant.young.set(account.account_id, account);

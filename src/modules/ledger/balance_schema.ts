@@ -1,9 +1,10 @@
 // Balances on the wire, and the two time axes of a question about one.
 import { z } from 'zod';
 import { idSchema } from '../../id.ts';
-import { InstantSchema, maybeInstant } from '../../instant.ts';
-import { checkReached, MinPositionSchema } from '../../position.ts';
+import { InstantSchema } from '../../instant.ts';
+import { MinPositionSchema } from '../../position.ts';
 import { ReadingQuerySchema } from '../../reading.ts';
+import { KnownAtSchema } from './known_at.ts';
 
 const sum = z
   .string()
@@ -30,35 +31,6 @@ const PendingSchema = z
     in: sum.meta({ description: 'Held for the account; not spendable' }),
   })
   .meta({ id: 'Pending' });
-
-/** `known_at` as it was asked: an instant, or a position of the log. */
-export const KnownAtSchema = z
-  .string()
-  .transform((text, context) => {
-    if (/^(0|[1-9][0-9]{0,15})$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-    const instant = maybeInstant(text);
-    if (instant !== null) return instant;
-    context.addIssue({
-      code: 'custom',
-      message: 'known_at is an instant in UTC (RFC 3339, with Z or %2B00:00) or a position of the log',
-    });
-    return z.NEVER;
-  })
-  .meta({
-    description:
-      'Only what had been recorded by then: an instant, or a position of the log. One in the future sees all that is recorded so far',
-    example: '2026-11-20T09:00:00Z',
-  });
-
-/** Errors: `invalid_request` for a `known_at` or a `min_position` that the log has not reached. */
-export function checkKnownPosition(
-  known: number | string | null,
-  head_position: number,
-  min_position?: number,
-): void {
-  if (typeof known === 'number') checkReached('#/query/known_at', known, head_position);
-  if (min_position !== undefined) checkReached('#/query/min_position', min_position, head_position);
-}
 
 export const AsOfSchema = InstantSchema.meta({
   description:

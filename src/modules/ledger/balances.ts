@@ -5,7 +5,8 @@ import { Problem } from '../../errors.ts';
 import { encodeId, maybeDecodeId } from '../../id.ts';
 import { AccountTypeSchema, isCode } from './account_schema.ts';
 import { normalSide } from './accounts.ts';
-import { type Balance, type BalanceQuery, checkKnownPosition } from './balance_schema.ts';
+import type { Balance, BalanceQuery } from './balance_schema.ts';
+import { checkKnownPosition, knownAt } from './known_at.ts';
 
 const sql = queries(import.meta.url, 'balance_find');
 
@@ -45,7 +46,7 @@ export function renderSums(
 }
 
 /**
- * The exact balance of an account, by id or code. One round trip on one snapshot.
+ * The exact balance of an account, by id or code. One statement on one snapshot.
  * Errors: `not_found`, `invalid_request` for a position that the log has not reached.
  */
 export async function findBalance(
@@ -65,8 +66,7 @@ export async function findBalance(
             tenant_id,
             account_id,
             code: account_id === null ? reference : null,
-            known_position: typeof known === 'number' ? known : null,
-            known_at: typeof known === 'string' ? known : null,
+            ...(await knownAt(database, tenant_id, known)),
             as_of: query.as_of ?? null,
           },
           RowSchema,

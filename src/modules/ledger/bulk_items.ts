@@ -56,6 +56,7 @@ function readItem(bulk: BulkRequest, request_id: string, item: unknown, index: n
         // An item is the same item in whatever request it comes.
         request_hash: hash16(`item ${JSON.stringify(item)}`),
         key_pointer: own_key === undefined ? key_header_pointer : '#/idempotency_key',
+        index,
       },
       order: orderOf(parsed.data),
     };

@@ -1,5 +1,5 @@
 // A command is a request to change the ledger, with its key; its outcome is what the client is answered.
-import type { Problem } from '../../errors.ts';
+import { Problem } from '../../errors.ts';
 import type { CaptureRequest, ReversalRequest, TransactionRequest } from './transaction_schema.ts';
 
 /** Who asks, and under which key. */
@@ -13,6 +13,8 @@ export interface CommandOrigin {
   request_hash: string;
   /** where the client gave the key */
   key_pointer: string;
+  /** of the item, in a bulk request */
+  index?: number;
 }
 
 export type Order =
@@ -34,3 +36,19 @@ export type Outcome =
   | { state: 'answered'; status: number; body: string; replayed: boolean }
   /** not stored: the same key may be used again */
   | { state: 'rejected'; problem: Problem };
+
+/** A follow-up without entries takes them from its target: what is wrong with one is said of the field that asked for it, or of the whole. */
+export function atAskedField(order: Order, problem: Problem): Problem {
+  if (order.kind !== 'capture' && order.kind !== 'reversal') return problem;
+  if (order.request.entries !== undefined) return problem;
+  const whole = order.pointer.startsWith('#/path/') ? '#' : order.pointer;
+  const field = order.request.amount === undefined ? whole : '#/amount';
+  const errors = problem.options.errors?.map((error) => ({
+    ...error,
+    pointer: error.pointer.replace(/^#\/entries(\/.*)?$/, field),
+  }));
+  return new Problem(problem.code, problem.message, {
+    ...problem.options,
+    ...(errors === undefined ? {} : { errors }),
+  });
+}

@@ -7,9 +7,11 @@ import { InstantRangeSchema, InstantSchema } from '../../instant.ts';
 import { AmountSchema } from '../../money.ts';
 import type { PageRequest } from '../../page.ts';
 import type { Found } from '../../reading.ts';
+import { recordedBy } from '../log/index.ts';
 import { AccountTypeSchema, isCode } from './account_schema.ts';
 import { normalSide } from './accounts.ts';
-import { CurrentReadingQuerySchema, checkKnownPosition, PositionSchema } from './balance_schema.ts';
+import { CurrentReadingQuerySchema, PositionSchema } from './balance_schema.ts';
+import { checkKnownPosition } from './known_at.ts';
 import { DirectionSchema } from './transaction_schema.ts';
 
 const sql = queries(import.meta.url, 'entry_list');
@@ -47,7 +49,7 @@ export const StatementLineSchema = z
 type StatementLine = z.infer<typeof StatementLineSchema>;
 
 /** where a page of a statement ended: position and number of the entry within its transaction */
-export const EntryKeySchema = z.tuple([z.int(), z.int()]);
+export const EntryKeySchema = z.tuple([z.int().positive(), z.int32().nonnegative()]);
 
 const EventTextSchema = z
   .string()
@@ -74,7 +76,7 @@ type EntryLine = z.infer<typeof LineSchema>;
 const NoLineSchema = z.object({ position: z.null(), head_position: z.number() });
 
 /**
- * A page of an account's statement, by id or code. One round trip on one snapshot; the last page costs what the first does.
+ * A page of an account's statement, by id or code. One statement on one snapshot; the last page costs what the first does.
  * Errors: `not_found`, `invalid_request`.
  */
 export async function listEntries(
@@ -101,7 +103,7 @@ export async function listEntries(
             effective_from: query.effective_at?.gte ?? null,
             effective_to: query.effective_at?.lte ?? null,
             recorded_from: query.recorded_at?.gte ?? null,
-            recorded_to: query.recorded_at?.lte ?? null,
+            recorded_to: await recordedBy(database, tenant_id, query.recorded_at?.lte ?? null),
             row_limit: page.row_limit,
           },
           z.union([NoLineSchema, LineSchema]),

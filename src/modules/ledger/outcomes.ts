@@ -3,7 +3,7 @@ import type { Counter } from 'prom-client';
 import type { Database } from '../../db.ts';
 import { keyReused, Problem } from '../../errors.ts';
 import { encodeId } from '../../id.ts';
-import type { Outcome } from './command.ts';
+import { atAskedField, type Outcome } from './command.ts';
 import type { Draft } from './draft.ts';
 import type { Unit } from './lanes.ts';
 import { effectsOf } from './limited_balances.ts';
@@ -22,18 +22,21 @@ export function lastPosition(result: BatchResult, written: Step[]): number {
   return last_position;
 }
 
-/** Why ledger.post_transactions refused a command. */
-function refusal({ draft, command }: Step, became: string, index: number, result: BatchResult): Problem {
+/**
+ * Why ledger.post_transactions refused a command. `unwritten` are those of which nothing is written: a transaction that would be one of
+ * theirs cannot be named.
+ */
+function refusal(
+  { draft, command }: Step,
+  became: string,
+  index: number,
+  result: BatchResult,
+  unwritten: Step[],
+): Problem {
   if (became === 'key_reused') return keyReused(command.origin.key_pointer);
   if (draft === null) throw new Error(`an answer became ${became}`);
   if (became === 'reference_taken') {
-    const transaction_id = result.outcome_transaction_ids?.[index];
-    const taken_by = transaction_id == null ? null : encodeId('transaction', transaction_id);
-    const detail = `The reference ${draft.reference} belongs to ${taken_by}`;
-    return new Problem(became, detail, {
-      extras: { reference: draft.reference, transaction_id: taken_by },
-      errors: [{ pointer: '#/reference', code: became, detail }],
-    });
+    return takenReference(draft.reference, result.outcome_transaction_ids?.[index] ?? null, unwritten);
   }
   const account_id = result.outcome_account_ids?.[index];
   const balance = result.outcome_balances?.[index];
@@ -44,7 +47,26 @@ function refusal({ draft, command }: Step, became: string, index: number, result
   ) {
     throw new Error(`a command became ${became}`);
   }
-  return limitProblem(became, account_id, BigInt(balance), draft);
+  return atAskedField(command.order, limitProblem(became, account_id, BigInt(balance), draft));
+}
+
+/** Of a transaction, or of the item of the same request that would have it. */
+function takenReference(reference: string | null, holder_id: string | null, unwritten: Step[]): Problem {
+  // A void is about the transaction that has the reference, and does not make it.
+  const holder = unwritten.find(
+    ({ draft }) => draft?.subject_id === holder_id && draft?.reference === reference,
+  );
+  const reference_index = holder?.command.origin.index;
+  const transaction_id = holder_id === null ? null : encodeId('transaction', holder_id);
+  const [taken_by, extras] =
+    reference_index === undefined
+      ? [transaction_id, { transaction_id }]
+      : [`item ${reference_index} of the same request`, { reference_index }];
+  const detail = `The reference ${reference} belongs to ${taken_by}`;
+  return new Problem('reference_taken', detail, {
+    extras: { reference, ...extras },
+    errors: [{ pointer: '#/reference', code: 'reference_taken', detail }],
+  });
 }
 
 /** Of an atomic group that cannot be posted: what the database says of the steps before its culprit, if there are any, then why that one is refused. */
@@ -55,7 +77,7 @@ export function refusedOutcomes(steps: Step[], result: BatchResult | null): Outc
       became === 'key_reused' || became === 'reference_taken' || became === 'insufficient_funds';
     if (result === null || became === undefined || !(is_refused || became === 'limit_exceeded'))
       return preparedOutcome(step);
-    return { state: 'rejected', problem: refusal(step, became, index, result) };
+    return { state: 'rejected', problem: refusal(step, became, index, result, steps) };
   });
 }
 
@@ -135,6 +157,7 @@ export async function concludeBatch(
   const replayed: Step[] = [];
   let position = result.first_position ?? 0;
   const dry_run = units.some((unit) => unit.dry_run);
+  const unwritten = dry_run || result.state === 'refused' ? steps : [];
   writable.forEach((step, index) => {
     const became = result.outcomes?.[index] ?? (step.draft === null ? 'answered' : 'posted');
     posted.inc({ outcome: became });
@@ -148,7 +171,8 @@ export async function concludeBatch(
         replayed: false,
         ...renderAnswer(step, dry_run ? 0 : at, result.recorded_at),
       });
-    } else outcomes.set(step, { state: 'rejected', problem: refusal(step, became, index, result) });
+    } else
+      outcomes.set(step, { state: 'rejected', problem: refusal(step, became, index, result, unwritten) });
   });
   if (replayed.length > 0) {
     const answers = await loadAnswers(

@@ -4,15 +4,9 @@ import { type Actor, type Database, queries } from '../../db.ts';
 import type { PageRequest } from '../../page.ts';
 import { type Found, readingSchema } from '../../reading.ts';
 import { CodePrefixSchema } from './account_schema.ts';
-import {
-  AsOfSchema,
-  BalanceSchema,
-  CurrentReadingQuerySchema,
-  checkKnownPosition,
-  KnownAtSchema,
-  PositionSchema,
-} from './balance_schema.ts';
+import { AsOfSchema, BalanceSchema, CurrentReadingQuerySchema, PositionSchema } from './balance_schema.ts';
 import { renderSums } from './balances.ts';
+import { checkKnownPosition, KnownAtSchema, knownAt } from './known_at.ts';
 
 const sql = queries(import.meta.url, 'roll_up_allow_time', 'roll_up_list');
 
@@ -86,8 +80,7 @@ export async function listRollUps(
     after_name,
     after_currency,
     row_limit: page.row_limit,
-    known_position: typeof known === 'number' ? known : null,
-    known_at: typeof known === 'string' ? known : null,
+    ...(await knownAt(database, actor.tenant_id, known)),
     as_of,
   };
   const RowsSchema = z.union([NoGroupSchema, RowSchema]);

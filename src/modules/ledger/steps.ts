@@ -4,7 +4,7 @@ import { Problem, problemDocument, readProblem } from '../../errors.ts';
 import { encodeId, newUuid } from '../../id.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { BatchCommand } from './batch_arrays.ts';
-import type { Command, Order } from './command.ts';
+import { atAskedField, type Command, type Order } from './command.ts';
 import { type Draft, draftPosting, hasExpiry, type Resolve } from './draft.ts';
 import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
 import type { StoredTransaction } from './stored_transaction.ts';
@@ -63,8 +63,9 @@ function prepareStep(
     return { ...step, draft, answer: draft.answer === null ? null : { status: 200, body: draft.answer } };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (!isSticky(error)) return { ...step, problem: error, rejection: error };
-    return { ...step, answer: { status: error.status, body: problemBody(command, error) }, problem: error };
+    const problem = atAskedField(order, error);
+    if (!isSticky(problem)) return { ...step, problem, rejection: problem };
+    return { ...step, answer: { status: problem.status, body: problemBody(command, problem) }, problem };
   }
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type Database, queries } from '../../db.ts';
 import { Problem } from '../../errors.ts';
 import type { PageRequest } from '../../page.ts';
+import { recordedBy } from '../log/index.ts';
 import type { AccountCache } from './account_cache.ts';
 import { metadataPairHash, referenceHash } from './draft.ts';
 import {
@@ -162,7 +163,7 @@ export class TransactionReader {
         effective_from: filters.effective_at?.gte ?? null,
         effective_to: filters.effective_at?.lte ?? null,
         recorded_from: filters.recorded_at?.gte ?? null,
-        recorded_to: filters.recorded_at?.lte ?? null,
+        recorded_to: await recordedBy(this.#database, tenant_id, filters.recorded_at?.lte ?? null),
         amount_min: filters.amount?.gte ?? null,
         amount_max: filters.amount?.lte ?? null,
       },

@@ -3,16 +3,11 @@ import { z } from 'zod';
 import { type Actor, type Database, queries } from '../../db.ts';
 import { encodeId, idSchema } from '../../id.ts';
 import type { PageRequest } from '../../page.ts';
+import { checkReached } from '../../position.ts';
 import type { Found } from '../../reading.ts';
 import { AccountTypeSchema } from './account_schema.ts';
-import {
-  AsOfSchema,
-  BalanceSchema,
-  CurrentReadingQuerySchema,
-  checkKnownPosition,
-  KnownAtSchema,
-  PositionSchema,
-} from './balance_schema.ts';
+import { AsOfSchema, BalanceSchema, CurrentReadingQuerySchema, PositionSchema } from './balance_schema.ts';
+import { checkKnownPosition, KnownAtSchema, knownAt } from './known_at.ts';
 
 const sql = queries(import.meta.url, 'trial_balance_allow_time', 'trial_balance');
 
@@ -58,7 +53,7 @@ export const TrialBalanceSchema = z
   .meta({ id: 'TrialBalance' });
 
 /** where a page ended, and the position that all pages are read at, so that they fit together */
-export const TrialBalanceKeySchema = z.tuple([z.string(), z.int()]);
+export const TrialBalanceKeySchema = z.tuple([z.string(), z.int().nonnegative()]);
 
 const RowSchema = z.object({
   head_position: z.number(),
@@ -92,8 +87,7 @@ export async function findTrialBalance(
   const known = position ?? query.known_at ?? null;
   const values = {
     tenant_id: actor.tenant_id,
-    known_position: typeof known === 'number' ? known : null,
-    known_at: typeof known === 'string' ? known : null,
+    ...(await knownAt(database, actor.tenant_id, known)),
     as_of: query.as_of ?? null,
     after_code,
     row_limit: page.row_limit,
@@ -105,14 +99,17 @@ export async function findTrialBalance(
     return tx.many(sql.trial_balance, values, z.union([NoLineSchema, RowSchema]));
   });
   const [first] = rows;
-  const head = { as_of: values.as_of, known_at: query.known_at ?? null };
-  // Only the first page has totals, and with them a row at least.
-  if (first === undefined) return { position: position ?? 0, rows: [], head: { ...head, totals: null } };
-  checkKnownPosition(known, first.head_position, query.min_position);
+  if (first === undefined) throw new Error('a trial balance tells its position');
+  if (position !== null) checkReached('#/query/cursor', position, first.head_position);
+  checkKnownPosition(query.known_at ?? null, first.head_position, query.min_position);
   return {
     position: first.position,
     rows: rows.flatMap((row) => (row.account_id === null ? [] : [row])),
-    head: { ...head, totals: page.after === null ? (first.totals ?? []) : null },
+    head: {
+      as_of: values.as_of,
+      known_at: query.known_at ?? null,
+      totals: page.after === null ? (first.totals ?? []) : null,
+    },
   };
 }
 

@@ -25,5 +25,6 @@ export { maybeStoredAnswer, type StoredAnswer, storeAnswer } from './idempotency
 export type { ListTenants } from './known_tenants.ts';
 export { logModule } from './module.ts';
 export { partitions_ahead_min, partitionsAhead } from './partitions.ts';
+export { recordedBy } from './recorded.ts';
 export { Streams } from './streams.ts';
 export type { TopicSource } from './topics.ts';

@@ -35,7 +35,7 @@ export function proofsRoutes({ database, logger }: Context, keys: () => SigningK
       responses: { 200: pageSchema(BlockSchema) },
       problems: ['cursor_invalid', 'cursor_mismatch'],
       async handler(tx, { query, url }) {
-        const page = pageRequest('blocks', query, z.int());
+        const page = pageRequest('blocks', query, z.int().positive());
         return pageReply(
           'blocks',
           { query, url },

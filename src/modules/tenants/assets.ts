@@ -15,7 +15,7 @@ export async function createAsset(
   tx: Tx,
   asset: { currency: string; scale: number; name: string },
 ): Promise<Asset> {
-  if (iso_4217.has(asset.currency)) throw isoCurrency(asset.currency);
+  if (iso_4217.has(asset.currency)) throw isoCurrency(asset.currency, '#/currency');
   const created = await tx.one(sql.asset_insert, { tenant_id: tx.actor.tenant_id, ...asset }, AssetSchema);
   await appendEvent(tx, {
     type: 'tenants.asset_registered',
@@ -46,8 +46,11 @@ export async function findScale(tx: Tx, currency: string): Promise<number> {
   return scale;
 }
 
-export function isoCurrency(currency: string): Problem {
-  return new Problem('asset_taken', `${currency} is a code of ISO 4217`);
+export function isoCurrency(currency: string, pointer: string): Problem {
+  const detail = `${currency} is a code of ISO 4217`;
+  return new Problem('asset_taken', detail, {
+    errors: [{ pointer, code: 'asset_taken', detail }],
+  });
 }
 
 export function unknownCurrency(currency: string): Problem {

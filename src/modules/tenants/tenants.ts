@@ -65,8 +65,9 @@ export async function createTenant(
   if (tx.actor.tenant_id !== platform_tenant_id) throw new Error('only the platform creates tenants');
   const { opening = null, slug, name, mode, template, currency } = tenant;
   const assets = opening?.assets ?? [];
-  const unusable = assets.find((asset) => iso_4217.has(asset.currency));
-  if (unusable !== undefined) throw isoCurrency(unusable.currency);
+  for (const [index, asset] of assets.entries()) {
+    if (iso_4217.has(asset.currency)) throw isoCurrency(asset.currency, `#/assets/${index}/currency`);
+  }
   const is_known =
     typeof iso_4217.get(currency) === 'number' || assets.some((asset) => asset.currency === currency);
   if (!is_known) throw unknownCurrency(currency);

@@ -1,9 +1,11 @@
 // POST and GET /v1/accounts: opening, finding and listing accounts.
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { decodeId } from '../../../src/id.ts';
 import type { Client } from '../../support/client.ts';
 import { anAccount, aTenant } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
+import { refusal } from '../problems.ts';
 
 const CodesSchema = z.object({
   data: z.array(z.looseObject({ code: z.string() })).transform((rows) => rows.map(({ code }) => code)),
@@ -132,6 +134,26 @@ describe('opening', () => {
 });
 
 describe('finding', () => {
+  test('a bare uuid names no account, wherever one is named', async () => {
+    const api = await tenant();
+    await anAccount(api, { code: 'a' });
+    const { id } = await anAccount(api, { code: 'b' });
+    const uuid = decodeId('account', id, '#');
+    const entries = [
+      { account: 'a', direction: 'debit', amount: '1' },
+      { account: uuid, direction: 'credit', amount: '1' },
+    ];
+    expect(refusal(await api.post('/v1/transactions', { entries }))).toBe(
+      '422 account_not_found #/entries/1/account account_not_found',
+    );
+    const paths = [
+      ...['', '/balance', '/entries'].map((rest) => `/v1/accounts/${uuid}${rest}`),
+      ...['transactions', 'events', 'balances/daily'].map((list) => `/v1/${list}?account=${uuid}`),
+      `/v1/balances/stream?accounts=${uuid}`,
+    ];
+    for (const path of paths) expect([path, (await api.get(path)).status]).toEqual([path, 404]);
+  });
+
   test('an account of another tenant is not found, in the same words as one that never was', async () => {
     const [api, other] = [await tenant(), await tenant()];
     const { id } = await anAccount(other, alice);

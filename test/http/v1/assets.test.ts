@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Answer } from '../../support/client.ts';
-import { aTenant } from '../../support/factories.ts';
+import { aPlatformKey, aTenant } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
+import { refusal } from '../problems.ts';
 
 const server = await startServer();
 
@@ -52,11 +53,18 @@ test('a code of ISO 4217, or one that the tenant has, is taken', async () => {
   const api = await aClient();
   for (const currency of ['EUR', 'XAU', 'BGN']) {
     const answer = await api.post('/v1/assets', { currency, scale: 2, name: 'x' });
-    expect(outcome(answer), currency).toEqual([409, 'asset_taken']);
+    expect(refusal(answer), currency).toBe('409 asset_taken #/currency asset_taken');
   }
   await api.post('/v1/assets', { currency: 'POINTS', scale: 0, name: 'Points' });
   const again = await api.post('/v1/assets', { currency: 'POINTS', scale: 2, name: 'Other points' });
-  expect(outcome(again)).toEqual([409, 'asset_taken']);
+  expect(refusal(again)).toBe('409 asset_taken #/currency asset_taken');
+});
+
+test('a new tenant is told which of its assets has a code of ISO 4217', async () => {
+  const assets = ['POINTS', 'EUR'].map((currency) => ({ currency, scale: 0, name: 'x' }));
+  const tenant = { slug: 'taken', name: 'x', template: 'blank', currency: 'EUR', assets };
+  const refused = await server.client(await aPlatformKey()).post('/v1/tenants', tenant);
+  expect(refusal(refused)).toBe('409 asset_taken #/assets/1/currency asset_taken');
 });
 
 test('a code has 3 to 12 capital letters and digits, a letter first', async () => {

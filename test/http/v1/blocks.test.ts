@@ -66,6 +66,13 @@ test('blocks follow one another from the first position, each found by number an
   const page = (await api.get('/v1/blocks?limit=1')).as(ListSchema.extend({ next_cursor: z.string() }));
   const next = await api.get(`/v1/blocks?limit=1&cursor=${page.next_cursor}`);
   expect([...page.data, ...next.as(ListSchema).data]).toEqual(blocks.toReversed().slice(0, 2));
+  const [fingerprint] = JSON.parse(Buffer.from(page.next_cursor, 'base64url').toString());
+  for (const number of [-1, 0, 0.5, 2 ** 60]) {
+    const forged = Buffer.from(JSON.stringify([fingerprint, number])).toString('base64url');
+    expect((await api.get(`/v1/blocks?limit=1&cursor=${forged}`)).body).toMatchObject({
+      code: 'cursor_invalid',
+    });
+  }
   for (const missing of ['999', '0', 'x', 'f'.repeat(64)]) {
     expect((await api.get(`/v1/blocks/${missing}`)).status).toBe(404);
   }

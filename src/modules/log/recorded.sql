@@ -1,0 +1,2 @@
+-- name: recorded_await
+select log.await_recorded($tenant_id, $instant::timestamptz);

@@ -1,7 +1,7 @@
 // `npm run new:projection NAME`: a table, the SQL function that applies a slice, a recount, the line of the manifest and a test. What it makes
 // counts events by day and type, and is right as it is; change it from there. `npm run generate` then writes sql/schema.sql.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -23,16 +23,33 @@ if (!/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(name) || name.length > 40) {
   );
   process.exit(2);
 }
-if (read(manifest).includes(`import { ${name} } from`)) {
-  console.error(`there is a projection ${name} already`);
-  process.exit(1);
-}
 
 const numbers = readdirSync(join(root, 'sql/migrations')).map((file) => Number(file.slice(0, 4)));
 const number = String(Math.max(...numbers) + 1).padStart(4, '0');
+const files = {
+  migration: `sql/migrations/${number}_${name}.sql`,
+  apply: `sql/functions/projection/apply_${name}.sql`,
+  recount: `sql/functions/projection/differing_${name}.sql`,
+  queries: `src/modules/projections/${name}.sql`,
+  module: `src/modules/projections/${name}.ts`,
+  test: `test/modules/projections/${name}.test.ts`,
+};
+
+// All of it before the first file is written: what a half of it leaves behind would be in the way of the next try.
+const taken = read(manifest).includes(`import { ${name} } from`)
+  ? `a projection ${name}`
+  : (Object.values(files).find((path) => existsSync(join(root, path))) ??
+    new RegExp(`^create (table|view|materialized view) (projection\\.${name}_v)\\b`, 'm')
+      .exec(read('sql/schema.sql'))
+      ?.slice(1, 3)
+      .join(' '));
+if (taken !== undefined) {
+  console.error(`there is ${taken} already: take another name`);
+  process.exit(1);
+}
 
 write(
-  `sql/migrations/${number}_${name}.sql`,
+  files.migration,
   `-- The projection ${name}: how many events of each type happened on a day.
 
 create table projection.${name}_v (
@@ -55,7 +72,7 @@ grant select on projection.${name}_v to lattice_read;
 );
 
 write(
-  `sql/functions/projection/apply_${name}.sql`,
+  files.apply,
   `-- Carries ${name} forward by at most p_limit positions: how many events of each type happened on a day of UTC.
 -- One call is one transaction; answers what log.begin_slice says, and the position reached.
 --
@@ -104,7 +121,7 @@ $$;
 );
 
 write(
-  `sql/functions/projection/differing_${name}.sql`,
+  files.recount,
   `-- Recounts ${name} from the log up to the position that the projection has reached. Answers what differs. Shares nothing with
 -- projection.apply_${name}, so that a mistake in one of them shows.
 create or replace function projection.differing_${name}(p_tenant_id uuid)
@@ -139,7 +156,7 @@ $$;
 );
 
 write(
-  `src/modules/projections/${name}.sql`,
+  files.queries,
   `-- name: ${name}_apply
 select state, position, head_position, retry_ms
 from projection.apply_${name}($tenant_id, $consumer, $limit);
@@ -163,7 +180,7 @@ from (
 );
 
 write(
-  `src/modules/projections/${name}.ts`,
+  files.module,
   `// How many events of each type happened on a day.
 import { queries } from '../../db.ts';
 import type { Projection } from './projection.ts';
@@ -183,7 +200,7 @@ export const ${name}: Projection = {
 );
 
 write(
-  `test/modules/projections/${name}.test.ts`,
+  files.test,
   `// The projection ${name}; that any slicing comes to the same rows and to those of its recount is proved by harness.test.ts.
 import { expect, test } from 'vitest';
 import { z } from 'zod';

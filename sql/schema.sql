@@ -1103,8 +1103,8 @@ create function projection.merge_dated_sums(p_tenant_id uuid, p_version integer,
   language sql volatile set search_path=pg_catalog;
 grant execute on function projection.merge_dated_sums to lattice_app;
 
-create function projection.start_rebuild(p_tenant_id uuid, p_projection text, p_order_id uuid, p_from_kept boolean, p_stops_on_difference boolean)
-  returns TABLE(number integer, version integer, from_position bigint, to_position bigint)
+create function projection.start_rebuild(p_tenant_id uuid, p_projection text, p_order_id uuid, p_from_kept boolean, p_stops_on_difference boolean, OUT outcome text, OUT number integer, OUT version integer, OUT from_position bigint)
+  returns record
   language plpgsql volatile set search_path=pg_catalog;
 grant execute on function projection.start_rebuild to lattice_app;
 

@@ -115,10 +115,11 @@ export interface CallRoute extends Shape {
 /**
  * Runs in one transaction together with its idempotency key: key, event and effect commit together.
  * A thrown 409 or 422 is sticky: what the handler did is rolled back and the refusal is stored under the key.
+ * What a handler does before that in a transaction of its own it does under a name made of `idempotency`, so that a repetition finds it done.
  */
 export interface WriteRoute extends Shape {
   kind: 'write';
-  handler(tx: Tx, input: Input): Promise<Reply>;
+  handler(tx: Tx, input: Input, idempotency: Idempotency): Promise<Reply>;
   /**
    * What a 2xx promises beyond its own transaction, such as the books of a new tenant. Runs after the commit and again at each
    * replay, before the answer is sent, so a crash in between is resolved by repeating the request; doing it twice changes nothing.
@@ -188,7 +189,11 @@ export function writeRoute<
   Body extends z.ZodType | undefined = undefined,
 >(
   route: Typed<WriteRoute, Params, Query, Body> & {
-    handler(tx: Tx, input: Input<Parsed<Params>, Parsed<Query>, Parsed<Body>>): Promise<Reply>;
+    handler(
+      tx: Tx,
+      input: Input<Parsed<Params>, Parsed<Query>, Parsed<Body>>,
+      idempotency: Idempotency,
+    ): Promise<Reply>;
   },
 ): WriteRoute {
   return { ...route, kind: 'write' };

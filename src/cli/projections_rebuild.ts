@@ -14,6 +14,9 @@ const ProgressSchema = z.object({
     z.looseObject({
       projection: z.string(),
       running: z.number(),
+      canceled: z.number(),
+      failed: z.number(),
+      difference_count: z.number(),
       positions_done: z.number(),
       positions_to_do: z.number(),
     }),
@@ -82,25 +85,41 @@ export const projectionsRebuildCommand = command({
       output.json(order);
       return 0;
     }
-    if (all) await waitedForAll(api, order.id, output.progress);
-    const ended = [];
-    for (const each of tenant === undefined ? await listTenants(api) : [tenant]) {
-      ended.push(...(await waited(api, each, order.projections, output.progress)));
-    }
+    const ended =
+      tenant === undefined
+        ? await endedOfAll(api, order, output.progress)
+        : await endedOf(api, tenant, order, output.progress);
     output.progress('');
-    for (const each of ended) output.line(projectionLine(each));
-    output.json({ data: ended });
-    const is_fine = ended.every(({ rebuild }) => rebuild?.status === 'swapped' && !rebuild.difference_count);
-    return is_fine ? 0 : 1;
+    for (const each of ended.data) output.line(projectionLine(each));
+    output.json({ data: ended.data });
+    return ended.is_fine ? 0 : 1;
   },
 });
 
-/** Until nothing runs any longer of what an order has begun in all tenants. */
-async function waitedForAll(api: Api, order_id: string, progress: (text: string) => void): Promise<void> {
+type Order = z.infer<typeof OrderSchema>;
+
+/** Once the order's rebuilds in all tenants have ended. What it has left alone there is shown, and says nothing of how it went. */
+async function endedOfAll(api: Api, order: Order, progress: (text: string) => void) {
+  const counts = await waitedForAll(api, order.id, progress);
+  const data = [];
+  for (const tenant of await listTenants(api)) data.push(...(await listOrdered(api, tenant, order)));
+  const is_fine = counts.every((each) => each.failed + each.canceled + each.difference_count === 0);
+  return { data, is_fine };
+}
+
+/** The same in one tenant, where an order that is taken has begun all that it names. */
+async function endedOf(api: Api, tenant: string, order: Order, progress: (text: string) => void) {
+  const data = await waited(api, tenant, order, progress);
+  const is_fine = data.every(({ rebuild }) => rebuild?.status === 'swapped' && !rebuild.difference_count);
+  return { data, is_fine };
+}
+
+/** How an order went in all tenants, once nothing that it has begun runs any longer. */
+async function waitedForAll(api: Api, order_id: string, progress: (text: string) => void) {
   for (;;) {
     const { data } = await api.get(`/v1/projection_rebuilds?order=${order_id}`, ProgressSchema);
     const running = data.filter((each) => each.running > 0);
-    if (running.length === 0) return;
+    if (running.length === 0) return data;
     const done = data.reduce((sum, each) => sum + each.positions_done, 0);
     const to_do = data.reduce((sum, each) => sum + each.positions_to_do, 0);
     progress(
@@ -115,9 +134,9 @@ async function waitedForAll(api: Api, order_id: string, progress: (text: string)
 }
 
 /** The projections of a tenant, once none of these is being rebuilt. */
-async function waited(api: Api, tenant: string, names: string[], progress: (text: string) => void) {
+async function waited(api: Api, tenant: string, order: Order, progress: (text: string) => void) {
   for (;;) {
-    const found = (await listProjections(api, tenant)).filter(({ name }) => names.includes(name));
+    const found = await listOrdered(api, tenant, order);
     const running = found.filter(({ rebuild }) => rebuild?.status === 'running');
     if (running.length === 0) return found;
     const done = found.reduce(
@@ -133,6 +152,10 @@ async function waited(api: Api, tenant: string, names: string[], progress: (text
     );
     await setTimeout(poll_ms);
   }
+}
+
+async function listOrdered(api: Api, tenant: string, { projections }: Order) {
+  return (await listProjections(api, tenant)).filter(({ name }) => projections.includes(name));
 }
 
 /** `ten_…  [#####.....] 50 %  balances` */

@@ -91,7 +91,7 @@ export class Mutations {
       return await this.#database.transaction(principal, async (tx) => {
         const stored = await maybeStoredAnswer(tx, idempotency.key_hash);
         if (stored !== null) return this.#replay(mutation, stored);
-        const reply = await route.handler(tx, input);
+        const reply = await route.handler(tx, input, idempotency);
         const body = this.#storable(mutation, reply);
         if (!(await storeAnswer(tx, idempotency, { status: reply.status, body }))) throw new KeyTaken();
         return reply;

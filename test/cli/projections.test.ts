@@ -67,6 +67,32 @@ test('those of all tenants are rebuilt at once', async () => {
   ]);
 });
 
+test('those of all tenants are judged by what the order has begun: who has none kept is left alone', async () => {
+  const [kept, never] = [await aPast(), await aPast()].map(({ id }) => encodeId('tenant', id));
+  const rebuild = (...rest: string[]) => lattice(['projections', 'rebuild', 'invoices', ...rest], platform);
+  expect((await rebuild('--tenant', `${kept}`)).status).toBe(0);
+  const gone_back = await rebuild('--all', '--kept');
+  expect([gone_back.status, gone_back.stdout]).toEqual([
+    0,
+    expect.stringMatching(new RegExp(`${kept} +invoices .*version 2 kept · rebuild of version 1: swapped`)),
+  ]);
+  expect(gone_back.stdout).toMatch(
+    new RegExp(`${never} +invoices .*version 1 · position \\d+ · [^·]*$`, 'm'),
+  );
+});
+
+test('those of all tenants of which one differed end with 1, those after it with 0 again', async () => {
+  const tenant = await aPast();
+  await asSuperuser(
+    z.unknown(),
+    'update projection.balances_v set posted_debits = posted_debits + 1 where tenant_id = $1',
+    [tenant.id],
+  );
+  const rebuild = () => lattice(['projections', 'rebuild', 'balances', '--all'], platform);
+  expect((await rebuild()).status).toBe(1);
+  expect((await rebuild()).status).toBe(0);
+});
+
 test('a projection that differs is found', async () => {
   const tenant = await aPast();
   const own = { LATTICE_URL: server.url, LATTICE_API_KEY: tenant.api_key };

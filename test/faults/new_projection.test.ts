@@ -33,3 +33,19 @@ test('a new projection passes its own test and the harness, and is refused a sec
   // The long form holds it to the house rules as well.
   if (inject('fault_rounds') > 1) await run('npm', ['run', 'check'], { cwd: copy, timeout: 240_000 });
 }, 300_000);
+
+test.each([
+  ['events', 'there is src/modules/projections/events.ts already: take another name'],
+  ['invoice_days', 'there is table projection.invoice_days_v already: take another name'],
+  ['balances', 'there is a projection balances already: take another name'],
+])('%s is refused by one line, and nothing is written', async (name, line) => {
+  const before = await filesOfCopy();
+  const refused = await node('scripts/new-projection.ts', name).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: 1, stdout: '', stderr: `${line}\n` });
+  expect(await filesOfCopy()).toEqual(before);
+});
+
+async function filesOfCopy(): Promise<string[]> {
+  const found = ['sql', 'src', 'test'].map((part) => readdir(join(copy, part), { recursive: true }));
+  return (await Promise.all(found)).flat().sort();
+}

@@ -1,6 +1,6 @@
 // What whoever runs the platform does with the projections of all tenants at once: rebuild, see how that goes, cancel.
 import { z } from 'zod';
-import { decodeId } from '../../id.ts';
+import { decodeId, newUuid } from '../../id.ts';
 import { callRoute, type Route, writeRoute } from '../../route.ts';
 import { projections } from './manifest.ts';
 import { findProjection } from './projection.ts';
@@ -33,7 +33,7 @@ export function rebuildOrderRoutes(orders: RebuildOrders): Route[] {
       responses: { 201: RebuildOrderSchema },
       problems: ['not_found'],
       async handler(_tx, { body }) {
-        return { status: 201, body: orderOf(namedIn(body.projections), body) };
+        return { status: 201, body: orderOf(newUuid(), namedIn(body.projections), body) };
       },
       complete: (answer) => orders.startAll(RebuildOrderSchema.parse(JSON.parse(answer))),
     }),

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { type Database, platform_tenant_id, queries, systemActor, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
-import { decodeId, encodeId, newUuid } from '../../id.ts';
+import { decodeId, encodeId } from '../../id.ts';
 import { projections } from './manifest.ts';
 import { findProjection, type Projection } from './projection.ts';
 import type {
@@ -13,7 +13,7 @@ import type {
   RebuildProgressSchema,
 } from './rebuild_schema.ts';
 import type { Rebuilder } from './rebuilder.ts';
-import { maybeCancelRebuild, maybeStartRebuild, RunningSchema } from './rebuilds.ts';
+import { maybeCancelRebuild, type Outcome, RunningSchema, startRebuilds } from './rebuilds.ts';
 
 const sql = queries(
   import.meta.url,
@@ -55,34 +55,47 @@ export class RebuildOrders {
     this.#options = options;
   }
 
-  /** Begins an order in a tenant, but for what is being rebuilt already. */
-  async start(tenant_id: string, order: Order, began_ms = performance.now()): Promise<void> {
-    const { database, rebuilder } = this.#options;
-    const order_id = decodeId('rebuild', order.id, '#/id');
-    const { stops_on_difference } = order;
-    for (const projection of namedIn(order.projections)) {
-      if ((this.#canceled_ms.get(projection.name) ?? 0) > began_ms) continue;
-      try {
-        await database.transaction(systemActor(tenant_id), (tx) =>
-          maybeStartRebuild(tx, projection, {
-            order_id,
-            from_kept: order.from === 'kept',
-            stops_on_difference,
-          }),
-        );
-      } catch (error) {
-        // Somebody else has begun one just now: it is being rebuilt, as was asked.
-        if (!(error instanceof Problem) || error.code !== 'rebuild_running') throw error;
-      }
-    }
-    rebuilder.wake(tenant_id);
+  /**
+   * Begins all of an order in a tenant, or nothing of it; nothing is begun twice. So it may come before the answer is stored: whoever repeats a request
+   * whose answer was lost finds its rebuilds begun. Errors: `rebuild_running`, `version_not_kept`.
+   */
+  async start(tenant_id: string, order: Order): Promise<void> {
+    await this.#begin(tenant_id, namedIn(order.projections), order, ({ projection, outcome }) => {
+      const { name } = projection;
+      if (outcome === 'running') throw new Problem('rebuild_running', `${name} is being rebuilt`);
+      if (outcome === 'not_kept') throw new Problem('version_not_kept', `No version of ${name} is kept`);
+    });
+    this.#options.rebuilder.wake(tenant_id);
   }
 
+  /** In each tenant, but for what is being rebuilt already or has no version to go on with. */
   async startAll(order: Order): Promise<void> {
     const began_ms = performance.now();
     for await (const tenant_ids of this.#tenants()) {
-      for (const tenant_id of tenant_ids) await this.start(tenant_id, order, began_ms);
+      for (const tenant_id of tenant_ids) {
+        for (const projection of namedIn(order.projections)) {
+          if ((this.#canceled_ms.get(projection.name) ?? 0) > began_ms) continue;
+          await this.#begin(tenant_id, [projection], order, () => {});
+        }
+        this.#options.rebuilder.wake(tenant_id);
+      }
     }
+  }
+
+  async #begin(
+    tenant_id: string,
+    named: Projection[],
+    { id, from, stops_on_difference }: Order,
+    judge: (outcome: Outcome) => void,
+  ): Promise<void> {
+    const order = {
+      order_id: decodeId('rebuild', id, '#/id'),
+      from_kept: from === 'kept',
+      stops_on_difference,
+    };
+    await this.#options.database.transaction(systemActor(tenant_id), async (tx) => {
+      for (const outcome of await startRebuilds(tx, named, order)) judge(outcome);
+    });
   }
 
   /** Over all tenants, of the newest rebuild in each (of this order, if given). Projections in their order; those never rebuilt have zeros. */
@@ -149,12 +162,14 @@ export function namedIn(names: string[] | undefined): Projection[] {
   );
 }
 
+/** `order_id` is a uuid. */
 export function orderOf(
+  order_id: string,
   named: Projection[],
   { from, stops_on_difference }: z.infer<typeof NewRebuildSchema>,
 ): Order {
   return {
-    id: encodeId('rebuild', newUuid()),
+    id: encodeId('rebuild', order_id),
     projections: named.map(({ name }) => name),
     from,
     stops_on_difference,

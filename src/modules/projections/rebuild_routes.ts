@@ -1,8 +1,10 @@
 // What whoever runs the platform does with the projections of a tenant: rebuild, cancel, drop, recount.
-// One transaction is one tenant: the request's is the platform's, so the tenant's comes after it, and does nothing the second time.
+// One transaction is one tenant: the request's is the platform's, so the tenant's comes after it (or before its commit, where the answer depends on
+// it), and does nothing the second time.
 import { z } from 'zod';
 import { type Database, systemActor, type Tx } from '../../db.ts';
 import { Problem } from '../../errors.ts';
+import { hash16 } from '../../hash.ts';
 import { decodeId } from '../../id.ts';
 import { callRoute, type Route, writeRoute } from '../../route.ts';
 import { findTenant, TenantPathSchema, tenantOf } from '../tenants/index.ts';
@@ -22,14 +24,9 @@ import {
   TenantProjectionSchema,
   TenantRebuildOrderSchema,
 } from './rebuild_schema.ts';
-import {
-  dropVersions,
-  listProjectionStates,
-  maybeCancelRebuild,
-  type ProjectionState,
-  sweepVersions,
-} from './rebuilds.ts';
+import { listProjectionStates, maybeCancelRebuild, type ProjectionState } from './rebuilds.ts';
 import { recountProjection } from './recounts.ts';
+import { dropVersions, sweepVersions } from './versions.ts';
 
 export function rebuildRoutes(database: Database, orders: RebuildOrders): Route[] {
   const tag = 'Projections';
@@ -84,7 +81,8 @@ export function rebuildRoutes(database: Database, orders: RebuildOrders): Route[
       summary: 'Rebuild projections of a tenant',
       description:
         'Each is built again beside the one that is read, compared with it, and takes its place in one transaction; reads are exact throughout. ' +
-        'What it replaces is kept until it is dropped. For platform keys.',
+        'What it replaces is kept until it is dropped. All that is named begins, or nothing does: of requests at the same moment one is taken, and the ' +
+        'others are 409 `rebuild_running`. For platform keys.',
       tag,
       permission: may_update,
       params: TenantPathSchema,
@@ -92,22 +90,14 @@ export function rebuildRoutes(database: Database, orders: RebuildOrders): Route[
       example: { projections: ['balances'] },
       responses: { 201: TenantRebuildOrderSchema },
       problems: ['not_found', 'rebuild_running', 'version_not_kept'],
-      async handler(tx, { params, body }) {
-        const named = namedIn(body.projections);
-        for (const state of await findStates(tx, tenantOf(params), named)) {
-          if (state.state === 'running')
-            throw new Problem('rebuild_running', `${state.projection} is being rebuilt`);
-          if (body.from === 'kept' && state.kept_version === null)
-            throw new Problem('version_not_kept', `No version of ${state.projection} is kept`);
-        }
-        return {
-          status: 201,
-          body: { ...orderOf(named, body), tenant_id: params.tenant },
-        };
-      },
-      async complete(answer) {
-        const order = TenantRebuildOrderSchema.parse(JSON.parse(answer));
-        await orders.start(decodeId('tenant', order.tenant_id, '#/tenant_id'), order);
+      // Begun before the answer is stored, so that whoever asks next is told. A request that is repeated is the same order, of the same id.
+      async handler(tx, { params, body }, { key_hash, request_hash }) {
+        const tenant_id = tenantOf(params);
+        await findTenant(tx, tenant_id);
+        const order_id = hash16(`rebuild order ${key_hash} ${request_hash}`);
+        const order = orderOf(order_id, namedIn(body.projections), body);
+        await orders.start(tenant_id, order);
+        return { status: 201, body: { ...order, tenant_id: params.tenant } };
       },
     }),
     writeRoute({

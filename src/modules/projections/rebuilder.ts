@@ -19,8 +19,8 @@ import {
   maybeSwap,
   type Rebuild,
   recordComparison,
-  sweepVersions,
 } from './rebuilds.ts';
+import { sweepVersions } from './versions.ts';
 
 /** rebuilds at once when nobody posts: one more than two processors need, so that neither idles behind the last */
 const max_at_once = 3;

@@ -1,5 +1,5 @@
 -- name: rebuild_start
-select number, version, from_position, to_position
+select outcome, number, version, from_position
 from projection.start_rebuild($tenant_id, $projection, $order_id, $from_kept, $stops_on_difference);
 
 -- name: rebuild_list_running
@@ -30,9 +30,6 @@ update projection.rebuild
 set compared_position = $position, difference_count = $difference_count, differences = $differences::json
 where tenant_id = $tenant_id and projection = $projection and number = $number and state = 'running';
 
--- name: version_sweep
-select projection.sweep_rows($tenant_id, $projection, $table, $row_limit) as deleted_count;
-
 -- name: rebuild_positions
 select version, position, built_version, built_position, set_config('statement_timeout', '1h', true) as time
 from projection.find_positions($tenant_id, $projection);
@@ -47,6 +44,3 @@ select set_config('synchronous_commit', $commits, true) as commits;
 
 -- name: rebuild_end
 select projection.end_rebuild($tenant_id, $projection, $number, $state, $reason) as ended;
-
--- name: version_drop
-select projection.drop_versions($tenant_id, $projection, $version, $kept_version) as dropped;

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { type Database, queries, type Tx } from '../../db.ts';
 import { appendEvent } from '../log/index.ts';
+import { projections } from './manifest.ts';
 import type { Projection } from './projection.ts';
 
 const sql = queries(
@@ -17,13 +18,10 @@ const sql = queries(
   'rebuild_compared',
   'rebuild_wait_for_disk',
   'rebuild_end',
-  'version_drop',
-  'version_sweep',
 );
 
 /** differences of a rebuild that are kept, of each table */
 const kept_differences = 5;
-const swept_rows = 20_000;
 
 /** One rebuild of one projection of the transaction's tenant. */
 export interface Rebuild {
@@ -34,32 +32,41 @@ export interface Rebuild {
 }
 
 const StartedSchema = z.object({
-  number: z.number(),
-  version: z.number(),
-  from_position: z.number(),
-  to_position: z.number(),
+  /** `ordered`: by the same order, before · `running`: another order's · `not_kept`: no version that it could go on with */
+  outcome: z.enum(['started', 'ordered', 'running', 'not_kept']),
+  number: z.number().nullable(),
+  version: z.number().nullable(),
+  from_position: z.number().nullable(),
 });
 
-/** Begins one, unless the order has done so already or (`from_kept`) no version is kept. Errors: `rebuild_running`. */
-export async function maybeStartRebuild(
+/** What became of an order for one projection. */
+export interface Outcome {
+  projection: Projection;
+  outcome: z.infer<typeof StartedSchema>['outcome'];
+}
+
+/**
+ * Begins what it can of an order in the transaction's tenant; what the order has begun before is not begun again.
+ * Locks: the consumers' rows, always in the order of the manifest, and then the tenant's.
+ */
+export async function startRebuilds(
   tx: Tx,
-  projection: Projection,
+  named: Projection[],
   order: { order_id: string; from_kept: boolean; stops_on_difference: boolean },
-): Promise<void> {
+): Promise<Outcome[]> {
   const { tenant_id } = tx.actor;
-  const { order_id, from_kept, stops_on_difference } = order;
-  const started = await tx.maybe(
-    sql.rebuild_start,
-    { tenant_id, projection: projection.name, order_id, from_kept, stops_on_difference },
-    StartedSchema,
-  );
-  if (started === null) return;
-  const { number, version, from_position } = started;
-  await appendEvent(tx, {
-    type: 'projections.rebuild_started',
-    subject_id: tenant_id,
-    data: { projection: projection.name, number, version, from_position },
-  });
+  const outcomes: Outcome[] = [];
+  const started: unknown[] = [];
+  for (const projection of projections.filter((each) => named.includes(each))) {
+    const values = { tenant_id, projection: projection.name, ...order };
+    const { outcome, ...begun } = await tx.one(sql.rebuild_start, values, StartedSchema);
+    outcomes.push({ projection, outcome });
+    if (outcome === 'started') started.push({ projection: projection.name, ...begun });
+  }
+  for (const data of started) {
+    await appendEvent(tx, { type: 'projections.rebuild_started', subject_id: tenant_id, data });
+  }
+  return outcomes;
 }
 
 export const RunningSchema = z.object({
@@ -302,44 +309,4 @@ export async function maybeSwap(tx: Tx, rebuild: Rebuild): Promise<'swapped' | '
     },
   });
   return 'swapped';
-}
-
-const DroppedSchema = z.object({ dropped: z.array(z.number()) });
-
-/** Drops versions, if they are still what they were: the one that is kept, and the one that is read. */
-export async function dropVersions(
-  tx: Tx,
-  projection: Projection,
-  { version, kept_version }: { version: number | null; kept_version: number | null },
-): Promise<void> {
-  const { tenant_id } = tx.actor;
-  const { dropped } = await tx.one(
-    sql.version_drop,
-    { tenant_id, projection: projection.name, version, kept_version },
-    DroppedSchema,
-  );
-  if (dropped.length === 0) return;
-  await appendEvent(tx, {
-    type: 'projections.projection_dropped',
-    subject_id: tenant_id,
-    data: { projection: projection.name, versions: dropped },
-  });
-}
-
-const SweptSchema = z.object({ deleted_count: z.number() });
-
-/** Deletes the rows of versions that are neither read nor kept nor being built, some at a time; each time is a transaction. */
-export async function sweepVersions(
-  database: Database,
-  tenant_id: string,
-  { name, tables }: Projection,
-  signal?: AbortSignal,
-): Promise<void> {
-  for (const table of tables) {
-    for (let deleted = swept_rows; deleted === swept_rows && signal?.aborted !== true; ) {
-      const values = { tenant_id, projection: name, table, row_limit: swept_rows };
-      const [swept] = await database.call(sql.version_sweep, values, SweptSchema);
-      deleted = swept?.deleted_count ?? 0;
-    }
-  }
 }

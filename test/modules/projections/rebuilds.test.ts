@@ -2,11 +2,11 @@
 import pg from 'pg';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { parseQueries } from '../../../src/db.ts';
+import { parseQueries, platform_tenant_id } from '../../../src/db.ts';
 import { newUuid } from '../../../src/id.ts';
 import { balances } from '../../../src/modules/projections/balances.ts';
-import { applyLiveSlice, maybeStartRebuild, maybeSwap } from '../../../src/modules/projections/rebuilds.ts';
-import { database, databaseUrl } from '../../support/database.ts';
+import { applyLiveSlice, maybeSwap, startRebuilds } from '../../../src/modules/projections/rebuilds.ts';
+import { asSuperuser, database, databaseUrl } from '../../support/database.ts';
 import { aPlatformKey, aTenant, type TestTenant } from '../../support/factories.ts';
 import { startProcess } from '../../support/process.ts';
 import { startServer } from '../../support/server.ts';
@@ -77,12 +77,51 @@ test('a rebuild asked for twice is a 409, and canceled it can be gone on with', 
   ]);
 });
 
+test('of those who ask for a rebuild at the same moment, at two processes, one is answered and the others are a 409', async () => {
+  const tenant = await aPast(8, 20);
+  const other = (await startServer({ CONSUMERS: 'off' })).client(await aPlatformKey());
+  const ask = (index: number) =>
+    (index % 2 === 0 ? platform : other).post(
+      `${pathOf(tenant)}/projection_rebuilds`,
+      // Named in either order, and never half of what is named.
+      { projections: index % 3 === 0 ? ['reports', 'balances'] : ['balances', 'reports'] },
+      { key: `rebuild-${index}` },
+    );
+  const answers = await Promise.all(Array.from({ length: 8 }, (_, index) => ask(index)));
+  expect(answers.map(({ status }) => status).toSorted()).toEqual([201, ...Array(7).fill(409)]);
+  const refused = answers.filter(({ status }) => status === 409);
+  for (const { body } of refused) expect(body).toMatchObject({ code: 'rebuild_running' });
+  expect(await eventsOf(server.client(tenant.api_key))).toEqual(['rebuild_started', 'rebuild_started']);
+  for (const [index, answer] of answers.entries()) expect((await ask(index)).text).toBe(answer.text);
+});
+
+test('a rebuild whose answer was lost is the same one for whoever repeats the request', async () => {
+  const tenant = await aPast(9, 20);
+  const ask = () =>
+    platform.post(`${pathOf(tenant)}/projection_rebuilds`, { projections: ['balances'] }, { key: 'lost' });
+  const first = await ask();
+  // As when the process ends between the rebuild and its answer.
+  const lost = 'delete from log.idempotency_key where tenant_id = $1 and body = $2 returning status';
+  expect(await asSuperuser(z.unknown(), lost, [platform_tenant_id, first.text])).toEqual([{ status: 201 }]);
+  const again = await ask();
+  expect([again.status, again.text]).toEqual([201, first.text]);
+  expect(await eventsOf(server.client(tenant.api_key))).toEqual(['rebuild_started']);
+});
+
+test('a rebuild of several projections of which one runs begins none of them', async () => {
+  const tenant = await aPast(10, 20);
+  await rebuildBalances(platform, tenant, { projections: ['reports'] });
+  const all = await platform.post(`${pathOf(tenant)}/projection_rebuilds`, {});
+  expect(all.body).toMatchObject({ code: 'rebuild_running', detail: 'reports is being rebuilt' });
+  expect((await balancesOf(platform, tenant)).rebuild).toBeNull();
+});
+
 test('a swap that has to apply the rest itself waits for the disk: its event is told to others', async () => {
   const tenant = await aPast(7, 50);
   const apply = { tenant_id: tenant.id, consumer: balances.name, limit: 1_000 };
   await database.call(balances.apply, apply, z.unknown());
   const order = { order_id: newUuid(), from_kept: false, stops_on_difference: false };
-  await database.transaction(tenant.actor, (tx) => maybeStartRebuild(tx, balances, order));
+  await database.transaction(tenant.actor, (tx) => startRebuilds(tx, [balances], order));
   const rebuild = { projection: balances, number: 1, version: 2 };
   const swapped = await database.transaction(tenant.actor, async (tx) => {
     const before = await tx.one(commits, {}, CommitsSchema);

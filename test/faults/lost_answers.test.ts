@@ -1,56 +1,30 @@
 // The process dies after the commit and before the answer: the key resolves what became of the request.
 import { randomUUID } from 'node:crypto';
 import { kill } from 'node:process';
-import pg from 'pg';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { asSuperuser, databaseUrl } from '../support/database.ts';
+import { holdCommits } from '../support/commits.ts';
+import { asSuperuser } from '../support/database.ts';
 import { anAccount, aTenant } from '../support/factories.ts';
 import { startProcess, type TestProcess } from '../support/process.ts';
 import { waitFor } from '../support/wait.ts';
 
-const NothingSchema = z.looseObject({});
 const StoredSchema = z.object({ count: z.string() });
-
-/** Every commit that stores a key waits for this lock, as for a slow disk. */
-const commit_lock = 4_711;
-
-await asSuperuser(
-  NothingSchema,
-  `create function public.wait_at_commit() returns trigger language plpgsql as $$
-   begin perform pg_advisory_xact_lock_shared(${commit_lock}); return null; end $$`,
-);
-await asSuperuser(
-  NothingSchema,
-  `create constraint trigger wait_at_commit after insert on log.idempotency_key
-   deferrable initially deferred for each row execute function public.wait_at_commit()`,
-);
 
 /** Sends a request, and kills the process when Postgres has committed it but nobody has been told. */
 async function killBetweenCommitAndAnswer(process: TestProcess, send: () => Promise<unknown>): Promise<void> {
-  const holder = new pg.Client({ connectionString: databaseUrl('postgres') });
-  await holder.connect();
-  await holder.query('select pg_advisory_lock($1)', [commit_lock]);
+  const held = await holdCommits();
   const unanswered = send().then(
     () => 'answered',
     () => 'cut',
   );
-  await waitFor('the commit waits', async () => {
-    const waiting = await asSuperuser(
-      StoredSchema,
-      `select count(*) from pg_locks join pg_stat_activity using (pid)
-       where datname = current_database() and locktype = 'advisory' and objid = $1 and not granted`,
-      [commit_lock],
-    );
-    return waiting[0]?.count === '1';
-  });
+  await held.oneWaits();
   const before = await storedKeys();
   // Stopped, the process cannot answer; Postgres goes on.
   kill(process.pid, 'SIGSTOP');
-  await holder.query('select pg_advisory_unlock($1)', [commit_lock]);
+  await held.letGo();
   await waitFor('the commit is durable', async () => (await storedKeys()) === before + 1);
   await process.end('SIGKILL');
-  await holder.end();
   expect(await unanswered).toBe('cut');
 }
 

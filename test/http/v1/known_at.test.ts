@@ -1,8 +1,8 @@
 // What had been recorded by an instant that is past: the same whenever it is asked, also while a posting is between its instant and its commit.
-import pg from 'pg';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { asSuperuser, databaseUrl } from '../../support/database.ts';
+import { holdCommits } from '../../support/commits.ts';
+import { asSuperuser } from '../../support/database.ts';
 import { anAccount, aTenant, aTransaction } from '../../support/factories.ts';
 import { reads } from '../../support/routes.ts';
 import { startServer } from '../../support/server.ts';
@@ -10,38 +10,17 @@ import { waitFor } from '../../support/wait.ts';
 
 const server = await startServer();
 
-const NothingSchema = z.looseObject({});
 const ListSchema = z.looseObject({ data: z.array(z.unknown()) });
 const TextSchema = z.object({ text: z.string() });
-
-/** Whoever has recorded an event waits for this lock before the commit. */
-const commit_lock = 4_712;
-
-await asSuperuser(
-  NothingSchema,
-  `create function public.wait_at_commit() returns trigger language plpgsql as $$
-   begin perform pg_advisory_xact_lock_shared(${commit_lock}); return null; end $$`,
-);
-await asSuperuser(
-  NothingSchema,
-  `create constraint trigger wait_at_commit after insert on log.idempotency_key
-   deferrable initially deferred for each row execute function public.wait_at_commit()`,
-);
 
 /** The lock that a session waits for, as Postgres lists it. */
 const waitingForTenant = (tenant_id: string) =>
   asSuperuser(
     TextSchema,
-    `select mode as text from pg_locks
-     where locktype = 'advisory' and not granted and objsubid = 1
+    `select mode as text from pg_locks join pg_stat_activity using (pid)
+     where datname = current_database() and locktype = 'advisory' and not granted and objsubid = 1
        and (classid::bigint << 32 | objid::bigint) = hashtextextended($1::text, 7461)`,
     [tenant_id],
-  );
-const waitingForCommit = () =>
-  asSuperuser(
-    TextSchema,
-    `select mode as text from pg_locks where locktype = 'advisory' and not granted and classid = 0 and objid = $1`,
-    [commit_lock],
   );
 
 async function databaseClock(): Promise<string> {
@@ -67,19 +46,17 @@ async function whileCommitting<Begun>(
   { deposit }: Awaited<ReturnType<typeof aBook>>,
   work: () => Promise<Begun>,
 ) {
-  const holder = new pg.Client({ connectionString: databaseUrl('postgres') });
-  await holder.connect();
+  const held = await holdCommits();
   try {
-    await holder.query('select pg_advisory_lock($1)', [commit_lock]);
     const posting = deposit();
-    await waitFor('the posting is about to commit', async () => (await waitingForCommit()).length === 1);
+    await held.oneWaits();
     const [begun] = await Promise.allSettled([work()]);
-    await holder.query('select pg_advisory_unlock($1)', [commit_lock]);
+    await held.letGo();
     const posted = await posting;
     if (begun.status === 'rejected') throw begun.reason;
     return { begun: begun.value, posted };
   } finally {
-    await holder.end();
+    await held.letGo();
   }
 }
 

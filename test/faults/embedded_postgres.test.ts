@@ -7,14 +7,12 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { makeOpen } from '../../src/embedded/binaries.ts';
 import { readPidFile } from '../../src/embedded/postmaster.ts';
 import { openSocket, requestHead } from '../http/socket.ts';
 import {
@@ -303,20 +301,6 @@ test('a data directory deep in a closed home works: the socket goes elsewhere, a
     expect(cluster).toMatch(/^\/var\/lib\/lattice\/cluster-\w+\/postgres$/);
     rmSync(dirname(cluster), { recursive: true });
   }
-});
-
-test('what root makes for the user that runs Postgres is open, whatever the umask, and opened when it was left closed', async () => {
-  const directory = join(await aDataDirectory(), 'system', 'lattice');
-  const umask = process.umask(0o077);
-  onTestFinished(() => {
-    process.umask(umask);
-  });
-  const mode = () => (statSync(directory).mode & 0o777).toString(8);
-  makeOpen(directory);
-  expect(mode()).toBe('755');
-  chmodSync(directory, 0o700);
-  makeOpen(directory);
-  expect(mode()).toBe('755');
 });
 
 test('a second signal ends the process at once, and Postgres still shuts down in order', async () => {

@@ -21,11 +21,3 @@ export function middle(took_ms: number[]): number {
 export function undisturbed(before_ms: number[]): number {
   return 3 * middle(before_ms) + 100;
 }
-
-/**
- * How long something may take that is promised within so long, after a start that took `start_ms`: as long as is promised, where the machine
- * has not much else to do. Where it has, a start takes longer too.
- */
-export function promised(within_ms: number, start_ms: number): number {
-  return Math.max(within_ms, undisturbed([start_ms]));
-}

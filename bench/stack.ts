@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,6 +16,7 @@ import { migrate } from '../src/migrate.ts';
 import { createKey } from '../src/modules/access/index.ts';
 import { makeSigningKeys } from '../src/modules/proofs/index.ts';
 import { createTenant } from '../src/modules/tenants/index.ts';
+import { freePort } from '../test/support/port.ts';
 
 const sql = queries(import.meta.url, 'settings_describe');
 
@@ -230,14 +230,4 @@ async function stopProcess(child: ChildProcess): Promise<void> {
   const exit = once(child, 'exit');
   child.kill('SIGTERM');
   await exit;
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  if (address === null || typeof address === 'string') throw new Error('the probe has no port');
-  probe.close();
-  await once(probe, 'close');
-  return address.port;
 }

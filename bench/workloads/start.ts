@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../test/support/port.ts';
 import { attempts_max, Heartbeat, standstill_max_ms } from '../heartbeat.ts';
 import { note } from '../notes.ts';
 import { median, type Row, rounded, spreadLine } from '../report.ts';
-import { freePort, ready, root } from '../stack.ts';
+import { ready, root } from '../stack.ts';
 import type { Workload } from '../workload.ts';
 
 export const start: Workload = {

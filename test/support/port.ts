@@ -1,4 +1,4 @@
-// Ports for servers that a test starts as processes, and stops and starts again on the same one.
+// Ports for servers that a test or the bench starts as processes, and stops and starts again on the same one.
 
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';

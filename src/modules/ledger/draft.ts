@@ -180,8 +180,8 @@ function entryProblem(
   });
 }
 
-/** `[{"account_id": …}, …]` of a transaction's entries, as JSON text */
-function entriesJson(entries: DraftEntry[]): string {
+/** `[{"account_id": …}, …]` of entries of a transaction, as JSON text */
+export function entriesJson(entries: Pick<DraftEntry, 'account' | 'direction' | 'amount'>[]): string {
   let text = '[';
   for (const entry of entries) {
     if (text.length > 1) text += ',';

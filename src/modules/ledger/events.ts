@@ -13,7 +13,8 @@ export const transaction_events: EventKind[] = [
   {
     type: 'ledger.transaction_posted',
     subject: 'transaction',
-    description: 'Money moved: a posting, a capture (`captures`) or a reversal (`reverses`)',
+    description:
+      'Money moved: a posting, a capture (`captures`) or a reversal (`reverses`). A final capture gives back the rest of its hold (`released`)',
     data: TransactionFactsSchema,
   },
   {

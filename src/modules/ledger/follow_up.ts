@@ -10,6 +10,7 @@ import {
   type Draft,
   type DraftEntry,
   type DraftTarget,
+  entriesJson,
   factsJson,
   type Resolve,
   resolveEntries,
@@ -61,10 +62,14 @@ export function draftCapture(
     ...releasedLine(hold, line, effective_at),
     amount: final ? -line.left : -(taken.get(lineKey(line)) ?? 0n),
   }));
+  const given_back = lines
+    .map((line) => ({ ...line, amount: line.left - (taken.get(lineKey(line)) ?? 0n) }))
+    .filter((line) => final && line.amount > 0n);
   const description = request.description ?? null;
   const reference = request.reference ?? null;
   const metadata = request.metadata ?? {};
-  const links = `"captures":"${encodeId('transaction', hold.id)}",`;
+  const rest = given_back.length === 0 ? '' : `"released":${entriesJson(given_back)},`;
+  const links = `"captures":"${encodeId('transaction', hold.id)}",${rest}`;
   return {
     event_type: 'ledger.transaction_posted',
     subject_id: ids.transaction_id,
@@ -103,18 +108,11 @@ function endHold(resolve: Resolve, hold: StoredTransaction, kind: 'void' | 'expi
     .filter((line) => line.left !== 0n)
     .map((line) => ({ ...releasedLine(hold, line, null), amount: -line.left }));
   const past = kind === 'void' ? 'voided' : 'expired';
-  const amounts = released.map((entry) => ({
-    account_id: encodeId('account', entry.account.id),
-    account_code: entry.account.code,
-    direction: entry.direction,
-    amount: `${-entry.amount}`,
-    currency: entry.account.currency,
-    scale: entry.account.scale,
-  }));
+  const given_back = released.map((entry) => ({ ...entry, amount: -entry.amount }));
   return {
     event_type: `ledger.transaction_${past}`,
     subject_id: hold.id,
-    data: JSON.stringify({ status: past, released: amounts }),
+    data: `{"status":"${past}","released":${entriesJson(given_back)}}`,
     entries: released,
     effective_at: null,
     expires_at: hold.expires_at,

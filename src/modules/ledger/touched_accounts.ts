@@ -5,7 +5,7 @@ import type { TouchedAccount } from '../log/index.ts';
 const AccountSchema = z.object({ account_id: z.string(), account_code: z.string() });
 const EntriesSchema = z.object({
   entries: z.array(AccountSchema).optional(),
-  /** of a hold that was voided or has expired */
+  /** of a hold that was voided, has expired or was captured for good */
   released: z.array(AccountSchema).optional(),
 });
 const AccountFactsSchema = z.object({ code: z.string() });

@@ -236,6 +236,11 @@ export const TransactionSchema = z
     status: z.enum(['pending', 'posted', 'voided', 'expired']),
     entries: z.array(EntrySchema),
     captures: idSchema('transaction').optional().meta({ description: 'The hold of which this is a capture' }),
+    released: z
+      .array(EntrySchema)
+      .min(1)
+      .optional()
+      .meta({ description: 'Of a final capture: what it did not take of its hold, and gave back' }),
     reverses: idSchema('transaction')
       .optional()
       .meta({ description: 'The transaction of which this is a reversal' }),

@@ -248,6 +248,23 @@ describe('a position that cannot be gone on from', () => {
   });
 });
 
+test('a stream of an account has the final capture that only gives back what was held for it', async () => {
+  const { tenant, api } = await aBusyTenant();
+  const held = ['assets:cash', 'customers:alice', (await anAccount(api, { code: 'fees' })).code];
+  const entriesOf = (accounts: string[], amount: string) => [
+    { account: 'assets:cash', direction: 'debit', amount: `${accounts.length - 1}${amount}` },
+    ...accounts.slice(1).map((account) => ({ account, direction: 'credit', amount: `1${amount}` })),
+  ];
+  const hold = await api.post('/v1/transactions', { entries: entriesOf(held, '00'), status: 'pending' });
+  const { id } = hold.as(z.looseObject({ id: z.string() }));
+  const final = { entries: entriesOf(held.slice(0, 2), '0'), final: true };
+  expect((await api.post(`/v1/transactions/${id}/capture`, final)).status).toBe(201);
+  const stream = await open(tenant, '?after=0&account=fees');
+  await stream.count(3);
+  expect(stream.events.map(({ data }) => JSON.parse(data ?? ''))).toEqual(await listed(api, '&account=fees'));
+  await stream.close();
+});
+
 test('an event of a type that this version does not know comes like any other, unless the stream is of an account', async () => {
   const { tenant, first, transact } = await aBusyTenant();
   const [all, account] = [await open(tenant), await open(tenant, '?account=customers:alice')];

@@ -99,6 +99,24 @@ describe('a hold', () => {
     expect(await read(api, id)).toMatchObject({ status: 'posted', captured: '100', remaining: '0' });
   });
 
+  test('is said to have a rest that was given back, in the answer to a final capture and in the log', async () => {
+    const { api } = await books();
+    const { id } = await hold(api, '400');
+    const capture = (body: unknown) => api.post(`/v1/transactions/${id}/capture`, body);
+    const part = (await capture({ amount: '30' })).as(TransactionSchema);
+    expect(part).not.toHaveProperty('released');
+    const last = (await capture({ amount: '100', final: true })).as(TransactionSchema);
+    const rest = entries('270').map(({ account, ...entry }) => ({ account_code: account, ...entry }));
+    expect(last).toMatchObject({ captures: id, released: rest });
+    expect(await read(api, last.id)).toMatchObject({ released: rest });
+    const log = await api.get(`/v1/events?after=${last.position - 1}`);
+    expect(log.body).toMatchObject({ data: [{ subject: last.id, data: { captures: id, released: rest } }] });
+
+    const taken = (await hold(api, '400')).id;
+    const all = await api.post(`/v1/transactions/${taken}/capture`, { final: true });
+    expect(all.as(TransactionSchema)).not.toHaveProperty('released');
+  });
+
   test('with several entries is captured by entries, within what each has left', async () => {
     const { api } = await books();
     await anAccount(api, { code: 'fees', type: 'revenue' });

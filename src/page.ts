@@ -98,12 +98,21 @@ export function nextPage(list: string, input: { url: string; query: PageQuery },
   return { next_cursor, headers: { Link: `<${nextUrl(input.url, next_cursor)}>; rel="next"` } };
 }
 
-/** The limit may change from page to page, the filters may not. */
+/** The limit may change from page to page, and the order in which filters are given; the filters may not. */
 function fingerprintOf(list: string, query: PageQuery): string {
-  const filters = Object.entries(query)
-    .filter(([name, value]) => name !== 'limit' && name !== 'cursor' && value !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return hash('sha256', JSON.stringify([list, filters]), 'base64url').slice(0, 16);
+  const { limit: _limit, cursor: _cursor, ...filters } = query;
+  return hash('sha256', JSON.stringify([list, inOrder(filters)]), 'base64url').slice(0, 16);
+}
+
+/** The names and values of a query, and within them those of its metadata, in the order of names. */
+function inOrder(fields: object): unknown[] {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]: [string, unknown]) => [
+      name,
+      typeof value === 'object' && value !== null ? inOrder(value) : value,
+    ]);
 }
 
 function encodeCursor(fingerprint: string, key: unknown): string {

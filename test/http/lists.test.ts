@@ -72,6 +72,21 @@ test('the limit may change from page to page, the filters may not', async () => 
   expect(refusal(await api.get(`/v1/events?cursor=${next_cursor}`))).toBe(wanted);
 });
 
+test('filters are the same in whatever order they are given', async () => {
+  const api = await aClientWith(0);
+  const metadata = { order: 'o_1', shop: 's_1' };
+  for (const code of ['a', 'b']) await anAccount(api, { code, metadata });
+  const first = await api.get('/v1/accounts?metadata[order]=o_1&metadata[shop]=s_1&type=liability&limit=1');
+  const { next_cursor } = first.as(PageSchema);
+  const other_order = 'type=liability&metadata[shop]=s_1&metadata[order]=o_1';
+  const second = await api.get(`/v1/accounts?${other_order}&cursor=${next_cursor}`);
+  expect(second.as(PageSchema).data.map(({ code }) => code)).toEqual(['b']);
+  const swapped = 'type=liability&metadata[shop]=o_1&metadata[order]=s_1';
+  expect(refusal(await api.get(`/v1/accounts?${swapped}&cursor=${next_cursor}`))).toBe(
+    '400 cursor_mismatch #/query/cursor cursor_mismatch',
+  );
+});
+
 test.each([
   'x',
   'eyJ9',

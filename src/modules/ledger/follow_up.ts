@@ -16,7 +16,12 @@ import {
   resolveEntries,
   singleTotal,
 } from './draft.ts';
-import { renderTransaction, type StoredTransaction, transactionState } from './stored_transaction.ts';
+import {
+  renderTransaction,
+  type StoredTransaction,
+  statusAt,
+  transactionState,
+} from './stored_transaction.ts';
 import type { CaptureRequest, Direction, ReversalRequest } from './transaction_schema.ts';
 
 type Exceeds = 'capture_exceeds_hold' | 'reversal_exceeds_transaction';
@@ -96,7 +101,7 @@ export function draftVoid(resolve: Resolve, hold: StoredTransaction, now: string
 
 /** Null when there is nothing left that could expire. Errors: `unavailable`. */
 export function draftExpiry(resolve: Resolve, hold: StoredTransaction, now: string): Draft | null {
-  const state = transactionState(hold, now);
+  const state = statusAt(hold, now);
   // A clock that was put back. Not a refusal that is kept for its key, as the hold will end all the same.
   if (state.status === 'pending') throw new Problem('unavailable', 'The hold has not ended yet');
   if (state.status !== 'expired' || state.ended) return null;
@@ -207,7 +212,7 @@ function releasedLine(hold: StoredTransaction, line: Line, effective_at: string 
 }
 
 function checkPending(hold: StoredTransaction, now: string): void {
-  const { status } = transactionState(hold, now);
+  const { status } = statusAt(hold, now);
   if (status === 'pending') return;
   throw new Problem('transaction_not_pending', `${encodeId('transaction', hold.id)} is ${status}`, {
     extras: { transaction_status: status },
@@ -233,24 +238,22 @@ function takesAll(lines: Line[], taken: Map<string, bigint>): boolean {
 
 /** Per account and side: of a hold what is still held, of a posting what is not yet reversed. */
 function leftLines(resolve: Resolve, found: StoredTransaction, layer: 'posted' | 'pending'): Line[] {
+  const later = new Map(
+    found.lines
+      .filter((line) => line.layer === layer && !line.own)
+      .map((line) => [`${line.account_id} ${line.direction}`, line.amount]),
+  );
   return found.lines
     .filter((line) => line.layer === layer && line.own)
-    .map((line) => {
-      const account = resolve(encodeId('account', line.account_id));
-      if (account === undefined) throw new Error(`the account ${line.account_id} of an entry is missing`);
+    .map(({ account_id, direction, amount }) => {
+      const account = resolve(encodeId('account', account_id));
+      if (account === undefined) throw new Error(`the account ${account_id} of an entry is missing`);
       // Releases of a hold are negative amounts of the same side, reversals are amounts of the other side.
-      const side = layer === 'pending' ? line.direction : opposite[line.direction];
-      const later = found.lines
-        .filter(
-          (each) =>
-            !each.own &&
-            each.layer === layer &&
-            each.account_id === line.account_id &&
-            each.direction === side,
-        )
-        .reduce((sum, each) => sum + BigInt(each.amount), 0n);
-      const own = BigInt(line.amount);
-      return { account, direction: line.direction, left: layer === 'pending' ? own + later : own - later };
+      const left =
+        layer === 'pending'
+          ? amount + (later.get(`${account_id} ${direction}`) ?? 0n)
+          : amount - (later.get(`${account_id} ${opposite[direction]}`) ?? 0n);
+      return { account, direction, left };
     });
 }
 

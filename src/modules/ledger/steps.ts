@@ -5,9 +5,9 @@ import { encodeId, newUuid } from '../../id.ts';
 import type { AccountCache } from './account_cache.ts';
 import type { BatchCommand } from './batch_arrays.ts';
 import { atAskedField, type Command, type Order } from './command.ts';
-import { type Draft, draftPosting, hasExpiry, type Resolve } from './draft.ts';
+import { type Draft, type DraftEntry, draftPosting, hasExpiry, type Resolve } from './draft.ts';
 import { draftCapture, draftExpiry, draftReversal, draftVoid } from './follow_up.ts';
-import type { StoredTransaction } from './stored_transaction.ts';
+import type { StoredLine, StoredTransaction } from './stored_transaction.ts';
 import { loadTransactions, readClock } from './transactions.ts';
 
 /** A command on its way, with what it has become so far. */
@@ -96,26 +96,27 @@ function missingTarget(order: Order): Problem {
   });
 }
 
-/** The target as the rest of an atomic group will find it. */
+/** Makes of the target what the rest of the group will find. */
 function advanceTarget(targets: Map<string, StoredTransaction>, draft: Draft): void {
   const found = draft.target === null ? undefined : targets.get(draft.target.id);
   if (found === undefined || draft.target === null) return;
   const { kind, number, final } = draft.target;
   const by_transaction_id = kind === 'capture' || kind === 'reversal' ? draft.subject_id : null;
-  targets.set(found.id, {
-    ...found,
-    links: [...found.links, { kind, number, final, by_transaction_id }],
-    lines: [
-      ...found.lines,
-      ...draft.entries.map(({ account, layer, direction, amount }) => ({
-        account_id: account.id,
-        layer,
-        direction,
-        own: false,
-        amount: `${amount}`,
-      })),
-    ],
-  });
+  found.links.push({ kind, number, final, by_transaction_id });
+  found.lines = addToLines(found.lines, draft.entries);
+}
+
+/** One line for each account, layer and side, as the database sums them: a target may be followed up ten thousand times. */
+function addToLines(lines: StoredLine[], entries: DraftEntry[]): StoredLine[] {
+  const keyOf = (line: Omit<StoredLine, 'own' | 'amount'>) =>
+    `${line.account_id} ${line.layer} ${line.direction}`;
+  const later = new Map(lines.flatMap((line) => (line.own ? [] : [[keyOf(line), line]])));
+  for (const { account, layer, direction, amount } of entries) {
+    const side = { account_id: account.id, layer, direction };
+    const before = later.get(keyOf(side))?.amount ?? 0n;
+    later.set(keyOf(side), { ...side, own: false, amount: before + amount });
+  }
+  return [...lines.filter((line) => line.own), ...later.values()];
 }
 
 export function batchCommand(step: Step): BatchCommand {

@@ -17,8 +17,10 @@ const LineSchema = z.object({
   direction: DirectionSchema,
   /** of the transaction itself, not of a capture, release or reversal of it */
   own: z.boolean(),
-  amount: z.string(),
+  amount: z.string().transform(BigInt),
 });
+/** What the entries of an account, layer and side come to: there is one of each. */
+export type StoredLine = z.infer<typeof LineSchema>;
 
 const jsonText = z.string().transform((text): unknown => JSON.parse(text));
 
@@ -53,6 +55,21 @@ export interface TransactionState {
   reversed_by: string[];
 }
 
+/** Its status at an instant (RFC 3339; null when expiry does not matter). Costs the same however much has happened to it. */
+export function statusAt(
+  stored: StoredTransaction,
+  now: string | null,
+): Pick<TransactionState, 'status' | 'ended'> {
+  if (stored.type !== 'ledger.transaction_held') return { status: 'posted', ended: false };
+  // Nothing follows what ends a hold.
+  const last = stored.links.at(-1);
+  const ends = { capture: 'posted', void: 'voided', expiry: 'expired', reversal: 'posted' } as const;
+  if (last?.final === true) return { status: ends[last.kind], ended: true };
+  const has_expired =
+    stored.expires_at !== null && now !== null && compareInstants(stored.expires_at, now) <= 0;
+  return { status: has_expired ? 'expired' : 'pending', ended: false };
+}
+
 /** What the transaction is at an instant (RFC 3339; null when expiry does not matter). */
 export function transactionState(stored: StoredTransaction, now: string | null): TransactionState {
   const by = (kind: 'capture' | 'reversal') =>
@@ -64,19 +81,16 @@ export function transactionState(stored: StoredTransaction, now: string | null):
   const sum = (layer: 'posted' | 'pending', own: boolean) =>
     stored.lines
       .filter((line) => line.layer === layer && line.direction === 'debit' && line.own === own)
-      .reduce((total, line) => total + BigInt(line.amount), 0n);
-  const last = stored.links.find((link) => link.final && link.kind !== 'reversal');
-  const shared = { ended: last !== undefined, captured_by: by('capture'), reversed_by: by('reversal') };
-  if (stored.type !== 'ledger.transaction_held')
-    return { ...shared, status: 'posted', captured: 0n, remaining: 0n };
-  const captured = sum('posted', false);
-  const held = sum('pending', true) + sum('pending', false);
-  const ends = { capture: 'posted', void: 'voided', expiry: 'expired', reversal: 'posted' } as const;
-  if (last !== undefined) return { ...shared, status: ends[last.kind], captured, remaining: 0n };
-  if (stored.expires_at !== null && now !== null && compareInstants(stored.expires_at, now) <= 0) {
-    return { ...shared, status: 'expired', captured, remaining: 0n };
-  }
-  return { ...shared, status: 'pending', captured, remaining: held };
+      .reduce((total, line) => total + line.amount, 0n);
+  const { status, ended } = statusAt(stored, now);
+  return {
+    status,
+    ended,
+    captured: stored.type === 'ledger.transaction_held' ? sum('posted', false) : 0n,
+    remaining: status === 'pending' ? sum('pending', true) + sum('pending', false) : 0n,
+    captured_by: by('capture'),
+    reversed_by: by('reversal'),
+  };
 }
 
 /**

@@ -1,0 +1,59 @@
+// Many follow-ups of one transaction in one request.
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { anAccount, aTenant } from '../../support/factories.ts';
+import { startServer } from '../../support/server.ts';
+
+const path = '/v1/transactions/bulk';
+const server = await startServer();
+const TransactionSchema = z.looseObject({ id: z.string() });
+const ResultsSchema = z.object({ results: z.array(z.object({ status: z.number() })) });
+
+const entries = (amount: string) => [
+  { account: 'alice', direction: 'debit', amount },
+  { account: 'shop', direction: 'credit', amount },
+];
+
+async function books() {
+  const api = server.client((await aTenant()).api_key);
+  await anAccount(api, { code: 'alice' });
+  await anAccount(api, { code: 'shop' });
+  return api;
+}
+
+test('captures of one hold take about as long as as many postings', async () => {
+  const api = await books();
+  const count = 2_500;
+  const body = { entries: entries(`${count}`), status: 'pending' };
+  const { id } = (await api.post('/v1/transactions', body)).as(TransactionSchema);
+  const measure = async (item: unknown): Promise<number> => {
+    const began_ms = performance.now();
+    const answer = await api.post(`${path}?dry_run=true`, { transactions: Array(count).fill(item) });
+    expect(answer.as(ResultsSchema).results.filter(({ status }) => status === 201)).toHaveLength(count);
+    return performance.now() - began_ms;
+  };
+  const posting = { entries: entries('1') };
+  // The first one also waits for what is compiled and planned then.
+  await measure(posting);
+  const postings_ms = await measure(posting);
+  expect(await measure({ capture_of: id, amount: '1' })).toBeLessThan(6 * postings_ms);
+});
+
+test('each takes of what those before it have left, up to the last', async () => {
+  const api = await books();
+  const made = async (more: object) =>
+    (await api.post('/v1/transactions', { entries: entries('60'), ...more })).as(TransactionSchema).id;
+  const [hold, posting] = [await made({ status: 'pending' }), await made({})];
+  const followUps = [
+    ...Array(29).fill({ capture_of: hold, amount: '2' }),
+    ...Array(29).fill({ reversal_of: posting, amount: '2' }),
+    { capture_of: hold, amount: '1', final: true },
+    { reversal_of: posting },
+  ];
+  const too_many = { atomic: true, transactions: [...followUps, { reversal_of: posting, amount: '1' }] };
+  expect((await api.post(path, too_many)).body).toMatchObject({ code: 'already_reversed', index: 60 });
+  expect((await api.post(path, { transactions: followUps })).status).toBe(201);
+  const read = async (id: string) => (await api.get(`/v1/transactions/${id}`)).body;
+  expect(await read(hold)).toMatchObject({ status: 'posted', captured: '59', remaining: '0' });
+  expect(await read(posting)).toMatchObject({ reversed_by: { length: 30 } });
+});

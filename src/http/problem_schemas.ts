@@ -5,7 +5,7 @@ import { type ProblemCode, problems } from '../errors.ts';
 const text: SchemaObject = { type: 'string' };
 const amount: SchemaObject = { type: 'string', description: 'Integer minor units', examples: ['12345'] };
 
-const ids: SchemaObject = { type: 'array', items: text };
+const ids: SchemaObject = { type: 'array', items: text, description: 'The newest, at most 100' };
 
 /** Members beyond the common ones. */
 const extras: Partial<Record<ProblemCode, Record<string, SchemaObject>>> = {

@@ -17,6 +17,7 @@ import {
   singleTotal,
 } from './draft.ts';
 import {
+  newestFollowUps,
   renderTransaction,
   type StoredTransaction,
   statusAt,
@@ -142,7 +143,7 @@ export function draftReversal(
   const id = encodeId('transaction', original.id);
   if (original.type !== 'ledger.transaction_posted') {
     throw new Problem('transaction_not_posted', `${id} is a hold; reverse its captures`, {
-      extras: { captured_by: transactionState(original, null).captured_by },
+      extras: { captured_by: newestFollowUps(original) },
     });
   }
   const lines = leftLines(resolve, original, 'posted').map((line) => ({
@@ -151,7 +152,7 @@ export function draftReversal(
   }));
   if (lines.every((line) => line.left === 0n)) {
     throw new Problem('already_reversed', `${id} is reversed in full`, {
-      extras: { reversed_by: transactionState(original, null).reversed_by },
+      extras: { reversed_by: newestFollowUps(original) },
     });
   }
   const exceeds = 'reversal_exceeds_transaction';

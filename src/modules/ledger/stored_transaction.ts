@@ -22,6 +22,8 @@ const LineSchema = z.object({
 /** What the entries of an account, layer and side come to: there is one of each. */
 export type StoredLine = z.infer<typeof LineSchema>;
 
+const max_named_follow_ups = 100;
+
 const jsonText = z.string().transform((text): unknown => JSON.parse(text));
 
 /** A row of ledger.find_transactions. */
@@ -40,7 +42,8 @@ export const StoredTransactionSchema = z
     observed_at: z.string(),
   })
   .transform((row) => ({ ...row, facts: TransactionFactsSchema.parse(JSON.parse(row.data)) }))
-  .transform((row) => ({ ...row, expires_at: row.facts.expires_at }));
+  // A group adds links of its own, which are kept only if all of it is.
+  .transform((row) => ({ ...row, expires_at: row.facts.expires_at, kept_links: row.links.length }));
 export type StoredTransaction = z.infer<typeof StoredTransactionSchema>;
 
 export interface TransactionState {
@@ -70,14 +73,20 @@ export function statusAt(
   return { status: has_expired ? 'expired' : 'pending', ended: false };
 }
 
+/** TypeIDs of its captures or reversals that are kept, the newest: as many as a refusal names, of which one request may get thousands. */
+export function newestFollowUps(stored: StoredTransaction): string[] {
+  return followUpIds(stored.links.slice(0, stored.kept_links).slice(-max_named_follow_ups));
+}
+
+function followUpIds(links: StoredTransaction['links']): string[] {
+  return links.flatMap(({ by_transaction_id }) =>
+    by_transaction_id === null ? [] : [encodeId('transaction', by_transaction_id)],
+  );
+}
+
 /** What the transaction is at an instant (RFC 3339; null when expiry does not matter). */
 export function transactionState(stored: StoredTransaction, now: string | null): TransactionState {
-  const by = (kind: 'capture' | 'reversal') =>
-    stored.links.flatMap((link) =>
-      link.kind === kind && link.by_transaction_id !== null
-        ? [encodeId('transaction', link.by_transaction_id)]
-        : [],
-    );
+  const by = (kind: 'capture' | 'reversal') => followUpIds(stored.links.filter((link) => link.kind === kind));
   const sum = (layer: 'posted' | 'pending', own: boolean) =>
     stored.lines
       .filter((line) => line.layer === layer && line.direction === 'debit' && line.own === own)

@@ -51,9 +51,25 @@ test('each takes of what those before it have left, up to the last', async () =>
     { reversal_of: posting },
   ];
   const too_many = { atomic: true, transactions: [...followUps, { reversal_of: posting, amount: '1' }] };
-  expect((await api.post(path, too_many)).body).toMatchObject({ code: 'already_reversed', index: 60 });
+  // What a group would have posted before its culprit is not there to be named.
+  const refused = { code: 'already_reversed', index: 60, reversed_by: [] };
+  expect((await api.post(path, too_many)).body).toMatchObject(refused);
   expect((await api.post(path, { transactions: followUps })).status).toBe(201);
   const read = async (id: string) => (await api.get(`/v1/transactions/${id}`)).body;
   expect(await read(hold)).toMatchObject({ status: 'posted', captured: '59', remaining: '0' });
   expect(await read(posting)).toMatchObject({ reversed_by: { length: 30 } });
+});
+
+test('a refusal names the newest hundred of a transaction’s reversals', async () => {
+  const api = await books();
+  const { id } = (await api.post('/v1/transactions', { entries: entries('120') })).as(TransactionSchema);
+  await api.post(path, { transactions: Array(120).fill({ reversal_of: id, amount: '1' }) });
+  const { reversed_by } = (await api.get(`/v1/transactions/${id}`)).as(
+    z.looseObject({ reversed_by: z.array(z.string()) }),
+  );
+  expect(reversed_by).toHaveLength(120);
+  expect((await api.post(`/v1/transactions/${id}/reversal`)).body).toMatchObject({
+    code: 'already_reversed',
+    reversed_by: reversed_by.slice(-100),
+  });
 });

@@ -101,9 +101,12 @@ export class Database {
   readonly #append_listeners = new Set<AppendListener>();
   /** A quarter of the pool is for reads that take long: the rest is left to those that do not. */
   readonly #long_reads: Places;
+  /** connections at most, without those of the pipes */
+  readonly size: number;
 
   constructor(options: DatabaseOptions) {
     this.connection_string = options.connection_string;
+    this.size = options.size;
     this.#long_reads = new Places(Math.max(2, Math.floor(options.size / 4)), options.size);
     const connection: pg.PoolConfig = {
       connectionString: options.connection_string,

@@ -1,9 +1,10 @@
 // Requests that change something: nothing happens twice. The key comes before every check of the body.
-import type { Database } from '../db.ts';
+import { type Database, platform_tenant_id } from '../db.ts';
 import { keyReused, type Problem } from '../errors.ts';
 import { hash16 } from '../hash.ts';
 import { openAnswer, redactedAnswer, sealAnswer } from '../modules/access/index.ts';
 import { maybeStoredAnswer, type StoredAnswer, storeAnswer } from '../modules/log/index.ts';
+import { Places } from '../places.ts';
 import type { Idempotency, Input, PostRoute, Principal, Reply, WriteRoute } from '../route.ts';
 import { presentedKey } from './auth.ts';
 import { Bodies } from './body.ts';
@@ -14,6 +15,9 @@ import { isBeforeEvaluation, isSticky, renderProblem } from './problem.ts';
 
 /** The answer of a stored key that has no body: an accepted posting, from its event. */
 export type RenderStored = (tenant_id: string, stored: StoredAnswer) => Promise<string>;
+
+/** requests of platform keys that wait for their turn */
+const platform_max_waiting = 1_000;
 
 /** Rolls back a transaction whose key another process has stored in the meantime. */
 class KeyTaken extends Error {}
@@ -30,10 +34,16 @@ export class Mutations {
   readonly #renderStored: RenderStored;
   readonly #bodies = new Bodies();
   readonly #keys = new KeysInUse();
+  /**
+   * What the platform does concerns other tenants, and asks for connections of theirs beside its own: a few such transactions
+   * at a time, or all connections would be held by those that wait for another.
+   */
+  readonly #platform: Places;
 
   constructor(database: Database, renderStored: RenderStored) {
     this.#database = database;
     this.#renderStored = renderStored;
+    this.#platform = new Places(Math.max(1, Math.floor(database.size / 4)), platform_max_waiting);
   }
 
   /** Errors, in order: those of the key, of the body, of its shape, of the handler. */
@@ -77,7 +87,9 @@ export class Mutations {
   }
 
   async #write(route: WriteRoute, mutation: Mutation, input: Input): Promise<Reply> {
-    const reply = await this.#stored(route, mutation, input);
+    const stored = () => this.#stored(route, mutation, input);
+    const is_platform = mutation.principal.tenant_id === platform_tenant_id;
+    const reply = await (is_platform ? this.#platform.hold(stored) : stored());
     if (route.complete !== undefined && reply.status < 300) {
       await route.complete(reply.redacted === undefined ? bodyText(reply.body) : bodyText(reply.redacted));
     }

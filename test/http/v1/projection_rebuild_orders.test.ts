@@ -114,6 +114,18 @@ test('an order for all tenants tells how far it is, is canceled, and gone on wit
   }
 });
 
+test('more orders at the same moment than there are connections are all begun', async () => {
+  const narrow = await startServer({ CONSUMERS: 'off', DATABASE_POOL_SIZE: '2' });
+  const client = narrow.client(await aPlatformKey());
+  const tenants = await Promise.all(Array.from({ length: 8 }, () => aTenant()));
+  const answers = await Promise.all(
+    tenants.map(({ id }) =>
+      client.post(`/v1/tenants/${encodeId('tenant', id)}/projection_rebuilds`, { projections: ['balances'] }),
+    ),
+  );
+  expect(answers.map(({ status }) => status)).toEqual(tenants.map(() => 201));
+});
+
 test('what is not there is a clear problem', async () => {
   const nothing = { projection: 'nothing' };
   expect((await platform.post('/v1/projection_rebuild_cancellations', nothing)).body).toMatchObject({

@@ -21,23 +21,16 @@ async function books() {
   return api;
 }
 
-test('captures of one hold take about as long as as many postings', async () => {
+test('as many captures of one hold as a request may have are answered', async () => {
   const api = await books();
-  const count = 2_500;
+  const count = 10_000;
   const body = { entries: entries(`${count}`), status: 'pending' };
   const { id } = (await api.post('/v1/transactions', body)).as(TransactionSchema);
-  const measure = async (item: unknown): Promise<number> => {
-    const began_ms = performance.now();
-    const answer = await api.post(`${path}?dry_run=true`, { transactions: Array(count).fill(item) });
-    expect(answer.as(ResultsSchema).results.filter(({ status }) => status === 201)).toHaveLength(count);
-    return performance.now() - began_ms;
-  };
-  const posting = { entries: entries('1') };
-  // The first one also waits for what is compiled and planned then.
-  await measure(posting);
-  const postings_ms = await measure(posting);
-  expect(await measure({ capture_of: id, amount: '1' })).toBeLessThan(6 * postings_ms);
-});
+  const transactions = Array(count).fill({ capture_of: id, amount: '1' });
+  const answer = await api.post(`${path}?dry_run=true`, { transactions });
+  expect(answer.as(ResultsSchema).results.filter(({ status }) => status === 201)).toHaveLength(count);
+  // A second or two; a minute where each looks at all before it.
+}, 30_000);
 
 test('each takes of what those before it have left, up to the last', async () => {
   const api = await books();

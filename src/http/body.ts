@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import { Problem } from '../errors.ts';
 import type { MediaType } from '../route.ts';
 import type { Exchange } from './exchange.ts';
+import { Shares } from './shares.ts';
 
 const default_limit_bytes = 1024 * 1024;
-/** of all bodies that are still arriving, in one process */
-const waiting_limit_bytes = 256 * 1024 * 1024;
+/** of all bodies that are arriving or in work, in one process */
+const held_limit_bytes = 256 * 1024 * 1024;
 
 /** also of requests that only read: what they send is not looked at */
 export const no_body = Buffer.alloc(0);
@@ -40,10 +41,13 @@ function sendsNdjson({ headers }: IncomingMessage): boolean {
 }
 
 export class Bodies {
-  #waiting_bytes = 0;
+  readonly #held_bytes = new Shares(held_limit_bytes);
 
-  /** Errors: `body_too_large` before the rest has arrived, `overloaded`. A body that takes too long ends with its connection (server.ts). */
-  read(exchange: Exchange, limit_bytes = default_limit_bytes): Promise<Buffer> | Buffer {
+  /**
+   * A body that counts as held until it is released. Errors: `body_too_large` before the rest has arrived, `overloaded`. A body that takes
+   * too long ends with its connection (server.ts).
+   */
+  read(exchange: Exchange, tenant_id: string, limit_bytes = default_limit_bytes): Promise<Buffer> | Buffer {
     const { request, response } = exchange;
     const declared = request.headers['content-length'];
     if (declared === undefined && request.headers['transfer-encoding'] === undefined) return no_body;
@@ -51,11 +55,11 @@ export class Bodies {
     if (request.headers.expect !== undefined) response.writeContinue();
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
-      let length = 0;
       let is_open = true;
+      let held_bytes = 0;
       const leave = () => {
         is_open = false;
-        this.#waiting_bytes -= length;
+        this.#held_bytes.giveBack(tenant_id, held_bytes);
       };
       const refuse = (problem: Problem) => {
         request.pause();
@@ -69,21 +73,25 @@ export class Bodies {
       };
       request.on('data', (chunk: Buffer) => {
         if (!is_open) return;
-        length += chunk.length;
-        this.#waiting_bytes += chunk.length;
-        if (length > limit_bytes) refuse(tooLarge(limit_bytes));
-        else if (this.#waiting_bytes > waiting_limit_bytes) refuse(overloaded());
-        else chunks.push(chunk);
+        if (held_bytes + chunk.length > limit_bytes) return refuse(tooLarge(limit_bytes));
+        if (!this.#held_bytes.take(tenant_id, chunk.length)) return refuse(overloaded());
+        held_bytes += chunk.length;
+        chunks.push(chunk);
       });
       request.on('end', () => {
         if (!is_open) return;
-        leave();
+        is_open = false;
         const [first] = chunks;
-        resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, length));
+        resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, held_bytes));
       });
       request.on('close', lost);
       request.on('error', lost);
     });
+  }
+
+  /** The request of a body is answered. */
+  release(tenant_id: string, body: Buffer): void {
+    this.#held_bytes.giveBack(tenant_id, body.length);
   }
 }
 
@@ -94,7 +102,7 @@ function tooLarge(limit_bytes: number): Problem {
 }
 
 function overloaded(): Problem {
-  return new Problem('overloaded', 'Too many large bodies are arriving at once', {
+  return new Problem('overloaded', 'Too many large bodies are in work at once', {
     headers: { 'Retry-After': '1' },
   });
 }

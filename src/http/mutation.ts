@@ -2,7 +2,7 @@
 import { type Database, platform_tenant_id } from '../db.ts';
 import { keyReused, type Problem } from '../errors.ts';
 import { hash16 } from '../hash.ts';
-import { openAnswer, redactedAnswer, sealAnswer } from '../modules/access/index.ts';
+import { authenticate, openAnswer, redactedAnswer, sealAnswer } from '../modules/access/index.ts';
 import { maybeStoredAnswer, type StoredAnswer, storeAnswer } from '../modules/log/index.ts';
 import { Places } from '../places.ts';
 import type { Idempotency, Input, PostRoute, Principal, Reply, WriteRoute } from '../route.ts';
@@ -53,20 +53,53 @@ export class Mutations {
     principal: Principal,
     params: Record<string, string>,
   ): Promise<Reply> {
-    const { request, method, url } = exchange;
-    const key = parseIdempotencyKey(request.headers['idempotency-key']);
+    const key = parseIdempotencyKey(exchange.request.headers['idempotency-key']);
     const key_hash = hash16(key);
+    const body = await this.#readBody(exchange, route, principal, key_hash);
+    try {
+      const request_hash = requestHash(exchange.method, exchange.url, body);
+      const mutation = { exchange, principal, idempotency: { key, key_hash, request_hash } };
+      return await this.#answer(route, mutation, params, body);
+    } finally {
+      this.#bodies.release(principal.tenant_id, body);
+    }
+  }
+
+  /** Errors, in order: those of the body, or `idempotency_key_reused` in their place; `unauthenticated`, `tenant_suspended`. */
+  async #readBody(
+    exchange: Exchange,
+    route: WriteRoute | PostRoute,
+    principal: Principal,
+    key_hash: string,
+  ): Promise<Buffer> {
+    const has_arrived = exchange.request.complete;
     let body: Buffer;
     try {
-      body = await this.#bodies.read(exchange, route.body_limit_bytes);
+      body = await this.#bodies.read(exchange, principal.tenant_id, route.body_limit_bytes);
     } catch (error) {
       // A body that was not read has no hash, but nothing that long is stored: a known key was used for something else.
       if (isBeforeEvaluation(error) && (await this.#maybeStored(principal, key_hash)) !== null)
         throw keyReused();
       throw error;
     }
-    const idempotency = { key, key_hash, request_hash: requestHash(method, url, body) };
-    const mutation = { exchange, principal, idempotency };
+    try {
+      // A minute may have passed since: a body that is held back must not outlive the revocation of its key.
+      if (!has_arrived) await authenticate(this.#database, presentedKey(exchange.request));
+      return body;
+    } catch (error) {
+      this.#bodies.release(principal.tenant_id, body);
+      throw error;
+    }
+  }
+
+  async #answer(
+    route: WriteRoute | PostRoute,
+    mutation: Mutation,
+    params: Record<string, string>,
+    body: Buffer,
+  ): Promise<Reply> {
+    const { exchange, principal, idempotency } = mutation;
+    const { key_hash } = idempotency;
     const taken = this.#keys.take(principal.tenant_id, key_hash);
     try {
       const input = parseInput(route, exchange, principal, params, body);

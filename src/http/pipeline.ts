@@ -14,9 +14,10 @@ import { Mutations, type RenderStored } from './mutation.ts';
 import { problem_content_type, renderProblem, toProblem } from './problem.ts';
 import { networkOf, type RateLimiter } from './rate_limit.ts';
 import { recordRequest } from './request_log.ts';
+import { Shares } from './shares.ts';
 import type { EventStreams } from './stream.ts';
 
-/** requests in work at once, of one process; what waits behind them would time out anyway */
+/** requests in work at once, of one process, half of them of one tenant; what waits behind them would time out anyway */
 const max_in_flight = 10_000;
 /** what other servers log for a client that left before its answer */
 const status_client_gone = 499;
@@ -36,6 +37,7 @@ export interface PipelineOptions {
 export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #mutations: Mutations;
+  readonly #shares = new Shares(max_in_flight);
   #in_flight = 0;
 
   constructor(options: PipelineOptions) {
@@ -79,9 +81,14 @@ export class Pipeline {
     const presented = presentedKey(exchange.request);
     const holder = await this.#login(exchange, presented, authenticate(this.#options.database, presented));
     const principal = this.#admit(exchange, holder, route.permission);
-    return route.kind === 'read' || route.kind === 'call'
-      ? this.#read(exchange, route, principal, params)
-      : this.#mutations.run(exchange, route, principal, params);
+    if (!this.#shares.take(principal.tenant_id, 1)) throw overloaded();
+    try {
+      return route.kind === 'read' || route.kind === 'call'
+        ? await this.#read(exchange, route, principal, params)
+        : await this.#mutations.run(exchange, route, principal, params);
+    } finally {
+      this.#shares.giveBack(principal.tenant_id, 1);
+    }
   }
 
   /** Done when the stream is open: it is no request in work any more. */

@@ -13,6 +13,8 @@ export interface Timeouts {
   request_ms: number;
   /** of an idle connection; longer than the 60 s of the usual load balancers, which would otherwise race with us */
   keep_alive_ms: number;
+  /** for a client that takes nothing of its answer */
+  untaken_ms: number;
   /** how often slow requests are looked for */
   check_ms: number;
 }
@@ -21,6 +23,7 @@ const usual_timeouts: Timeouts = {
   headers_ms: 10_000,
   request_ms: 60_000,
   keep_alive_ms: 65_000,
+  untaken_ms: 30_000,
   check_ms: 2_000,
 };
 /** open sockets, some 10 KB each */
@@ -28,23 +31,27 @@ const max_connections = 20_000;
 
 /** A server that is not listening yet. */
 export function createHttpServer(listener: RequestListener, timeouts: Timeouts = usual_timeouts): HttpServer {
-  const server = new HttpServer({
+  const options = {
     headersTimeout: timeouts.headers_ms,
     requestTimeout: timeouts.request_ms,
     keepAliveTimeout: timeouts.keep_alive_ms,
     connectionsCheckingInterval: timeouts.check_ms,
     // A request without Host is refused where all others are, with a problem (head.ts).
     requireHostHeader: false,
-  });
+  };
+  const server = new HttpServer(options, timeouts.untaken_ms);
   server.maxConnections = max_connections;
   server.serve(listener);
-  server.on('clientError', refuseSocket);
+  server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
+    if (error.code === 'ECONNRESET') socket.destroy();
+    else server.afterAnswers(socket, () => refuseSocket(error, socket));
+  });
   return server;
 }
 
 /** Answers what never became a request: too slow, too large a head, or not HTTP. */
 function refuseSocket(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  if (!socket.writable) {
     socket.destroy();
     return;
   }

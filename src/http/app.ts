@@ -86,7 +86,7 @@ export function createApp(context: Context, modules: Module[], options: AppOptio
   async function servePage(exchange: Exchange, page: (exchange: Exchange) => Promise<void> | void) {
     exchange.route = exchange.path;
     try {
-      if (exchange.method !== 'GET' && exchange.method !== 'HEAD') return refuseMethod(exchange, ['get']);
+      if (!readsOnly(exchange)) return refuseMethod(exchange, ['get']);
       await page(exchange);
     } catch (error) {
       pipeline.refuse(exchange, error);
@@ -134,6 +134,8 @@ export function createApp(context: Context, modules: Module[], options: AppOptio
     const page = pages.get(exchange.path);
     if (page !== undefined) return void servePage(exchange, page);
     if (exchange.path === '/docs' || exchange.path.startsWith('/docs/')) {
+      exchange.route = '/docs';
+      if (!readsOnly(exchange)) return refuseMethod(exchange, ['get']);
       response.setHeader('Request-Id', exchange.request_id);
       return viewer(request, response);
     }
@@ -152,6 +154,10 @@ const methods: Record<string, Method> = {
 
 function methodOf(name: string): Method | null {
   return Object.hasOwn(methods, name) ? (methods[name] ?? null) : null;
+}
+
+function readsOnly({ method }: Exchange): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 function notFound(): Problem {

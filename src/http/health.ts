@@ -38,7 +38,7 @@ export function createReadiness(
     await context.database.call(sql.database_ping, {}, PingSchema);
     return 'ok';
   };
-  return async () => {
+  const look = async () => {
     const [database, schema_state] = await Promise.all([
       patiently(databaseCheck(), 'not reachable'),
       patiently(schemaCheck(), 'unknown'),
@@ -46,6 +46,14 @@ export function createReadiness(
     const draining = context.draining.aborted ? 'stopping' : 'ok';
     const checks = { database, schema: schema_state, process: draining };
     return { ready: Object.values(checks).every((state) => state === 'ok'), checks };
+  };
+  // Anybody may ask, without a key: however many do at once, the database is asked once.
+  let looking: Promise<Readiness> | null = null;
+  return () => {
+    looking ??= look().finally(() => {
+      looking = null;
+    });
+    return looking;
   };
 }
 

@@ -1,6 +1,7 @@
 // The query of a target: names and text values, one level of brackets (`created_at[gte]=…`), nothing twice. What stands between the first
 // bracket and the last is one name, brackets and all: a key of metadata may have some.
 import { type FieldError, Problem } from '../errors.ts';
+import { max_field_errors } from '../shape.ts';
 import { textFault } from './json.ts';
 
 const no_query: Record<string, unknown> = Object.freeze({});
@@ -15,6 +16,7 @@ export function parseQuery(search: string): Record<string, unknown> {
     if (part === '') continue;
     const fault = addField(part, flat, nested);
     if (fault !== null) faults.push(fault);
+    if (faults.length === max_field_errors) break;
   }
   const [first] = faults;
   if (first !== undefined) {

@@ -1,19 +1,19 @@
 // What an orchestrator, a monitor and a newcomer ask of a process, without a key.
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { Database } from '../../src/db.ts';
 import { createApp } from '../../src/http/app.ts';
+import { createReadiness } from '../../src/http/health.ts';
 import { createHttpServer } from '../../src/http/server.ts';
 import { createLogger } from '../../src/log.ts';
-import { atEnd, database } from '../support/database.ts';
+import { database } from '../support/database.ts';
 import { aTenant } from '../support/factories.ts';
 import { serverEnvironment, startServer } from '../support/server.ts';
 import { root } from '../support/source.ts';
+import { listen } from './listening.ts';
 
 const server = await startServer();
 const token = 'a token of a monitor';
@@ -32,18 +32,7 @@ async function startApp(state: {
     draining: state.draining ? AbortSignal.abort() : new AbortController().signal,
   };
   const app = createApp(context, [], { schemaDifferences: async () => state.differences ?? [] });
-  const listening = createHttpServer(app).listen(0, '127.0.0.1');
-  await once(listening, 'listening');
-  atEnd(async () => {
-    listening.close();
-    listening.closeAllConnections();
-  });
-  return `http://127.0.0.1:${portOf(listening.address())}`;
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (address === null || typeof address === 'string') throw new Error('not listening');
-  return address.port;
+  return listen(createHttpServer(app));
 }
 
 async function ask(url: string, headers: Record<string, string> = {}) {
@@ -94,6 +83,26 @@ test('a process without its database is live but not ready, and says so at once'
     '{"status":"not_ready","checks":{"database":"not reachable","schema":"ok","process":"ok"}}',
   ]);
   await unreachable.end();
+});
+
+test('however many ask at once whether a process is ready, the database is asked once', async () => {
+  const answered = Promise.withResolvers<string[]>();
+  let count = 0;
+  const context = {
+    config: readConfig(serverEnvironment()),
+    database,
+    logger: createLogger('silent'),
+    metrics: new Registry(),
+    draining: new AbortController().signal,
+  };
+  const readiness = createReadiness(context, () => {
+    count += 1;
+    return answered.promise;
+  });
+  const asked = Array.from({ length: 100 }, () => readiness());
+  answered.resolve([]);
+  expect((await Promise.all(asked)).every(({ ready }) => ready)).toBe(true);
+  expect(count).toBe(1);
 });
 
 test('metrics count requests by template, and name no tenant', async () => {

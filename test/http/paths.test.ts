@@ -35,11 +35,13 @@ test('a path without that method says which it has', async () => {
     await api.put('/v1/accounts/a', {}, outside),
     await api.get('/v1/transactions/bulk', outside),
     await api.post('/livez', {}, outside),
+    await api.post('/docs/', {}, outside),
   ];
   expect(answers.map((answer) => [refusal(answer), answer.headers.get('allow')])).toEqual([
     ['405 method_not_allowed', 'POST, GET, HEAD, OPTIONS'],
     ['405 method_not_allowed', 'GET, HEAD, PATCH, OPTIONS'],
     ['405 method_not_allowed', 'POST, OPTIONS'],
+    ['405 method_not_allowed', 'GET, HEAD, OPTIONS'],
     ['405 method_not_allowed', 'GET, HEAD, OPTIONS'],
   ]);
 });
@@ -156,6 +158,11 @@ test.each([
   ['?LIMIT=1', '#/query unknown_field'],
 ])('the query %s is refused with a pointer', async (query, wanted) => {
   expect(refusal(await api.get(`/v1/accounts${query}`))).toBe(`400 invalid_request ${wanted}`);
+});
+
+test('of a query with thousands of faults a hundred are named', async () => {
+  const answer = await api.get(`/v1/accounts?${'A&'.repeat(5_000)}`);
+  expect([answer.status, ProblemSchema.parse(answer.body).errors?.length]).toEqual([400, 100]);
 });
 
 test('a route that takes no query refuses one', async () => {

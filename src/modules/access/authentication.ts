@@ -6,7 +6,8 @@
 //   request, so no answer from before the commit can be kept, whether the transaction commits or not.
 // - A change to tenants (suspension) appends to the platform's log; that empties the cache after the commit, and lookups that
 //   began before it are not kept.
-// - Another process learns of either by forgetKey when it is told, and by `fresh_ms` at the latest.
+// - Another process is told of either (`tellOfKeys`) and forgets all keys, as after a change to tenants. Word may be lost; then it learns of it
+//   by `fresh_ms` at the latest.
 import { z } from 'zod';
 import { type Database, platform_tenant_id, queries } from '../../db.ts';
 import { Problem } from '../../errors.ts';
@@ -204,6 +205,14 @@ function checkOpen(key: KnownKey, now_ms: number): void {
 /** To be called before a key's revocation or expiry commits, and when another process says that it changed one. */
 export function forgetKey(database: Database, key_id: string, now_ms = Date.now()): void {
   cacheOf(database).forget(keyLetters(key_id), now_ms);
+}
+
+/**
+ * To be called when a key's revocation or expiry has committed: the other processes are told as if the platform's log had grown, at a position
+ * that is none, and forget their keys within some hundredths of a second.
+ */
+export function tellOfKeys(database: Database): void {
+  database.appended(platform_tenant_id, 0);
 }
 
 export function unauthenticated(): Problem {

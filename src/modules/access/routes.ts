@@ -8,7 +8,7 @@ import { InstantSchema } from '../../instant.ts';
 import { PageQuerySchema, pageReply, pageRequest, pageSchema } from '../../page.ts';
 import { type Principal, type Reply, type Route, readRoute, writeRoute } from '../../route.ts';
 import { findTenant, NameSchema, renderTenant, TenantSchema } from '../tenants/index.ts';
-import { forgetKey } from './authentication.ts';
+import { forgetKey, tellOfKeys } from './authentication.ts';
 import { createKey, findKey, keyId, listKeys, lockKey, renderKey, revokeKey, rotateKey } from './keys.ts';
 import { coversRole, findRole } from './roles.ts';
 import {
@@ -138,6 +138,7 @@ export function accessRoutes(database: Database): Route[] {
         forgetKey(database, id);
         return secretReply(key, { api_key, previous });
       },
+      complete: async () => tellOfKeys(database),
     }),
     writeRoute({
       method: 'post',
@@ -158,6 +159,7 @@ export function accessRoutes(database: Database): Route[] {
         forgetKey(database, id);
         return taggedReply(201, revoked);
       },
+      complete: async () => tellOfKeys(database),
     }),
     readRoute({
       method: 'get',

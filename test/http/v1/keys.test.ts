@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { decodeId } from '../../../src/id.ts';
+import { decodeId, encodeId } from '../../../src/id.ts';
 import { revokeKey } from '../../../src/modules/access/index.ts';
 import { asSuperuser } from '../../support/database.ts';
 import { aKey, aPlatformKey, aTenant, type TestTenant } from '../../support/factories.ts';
 import { startServer } from '../../support/server.ts';
+import { waitFor } from '../../support/wait.ts';
 
 const server = await startServer();
 
@@ -311,4 +312,25 @@ test('the log says who did what to which key, in order', async () => {
     { type: 'access.key_rotated', subject_id: old_id },
     { type: 'access.key_revoked', subject_id: old_id },
   ]);
+});
+
+test('a revocation and the end of a rotated key hold in another process as soon as it is told', async () => {
+  const other = await startServer();
+  for (const { url } of [server, other]) {
+    await waitFor('the process hears of others', async () =>
+      (await (await fetch(`${url}/metrics`)).text()).includes('lattice_wake_connected 1'),
+    );
+  }
+  const { id, api } = await aTenantWithApi();
+  const end = { revocation: undefined, rotation: { overlap_seconds: 0 } };
+  for (const [change, body] of Object.entries(end)) {
+    const key = await aKey(id, 'auditor');
+    const there = other.client(key.api_key);
+    expect((await there.get('/v1/me')).status).toBe(200);
+    expect((await api.post(`/v1/keys/${encodeId('key', key.actor_id)}/${change}`, body)).status).toBe(201);
+    // Long before it would look by itself.
+    await waitFor(`the ${change} holds there`, async () => (await there.get('/v1/me')).status === 401, {
+      timeout_ms: 3_000,
+    });
+  }
 });

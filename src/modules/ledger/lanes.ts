@@ -3,6 +3,8 @@ import type { Command, Outcome } from './command.ts';
 
 /** One commit costs about as much as a few hundred commands; larger batches only add to everybody's wait. */
 const max_batch_commands = 500;
+/** Twice as many as a full batch of usual commands has. Commands of a thousand entries would make a call last as long as a statement may. */
+const max_batch_entries = 2_000;
 
 export type Lane = 'single' | 'bulk';
 
@@ -39,6 +41,7 @@ export interface TenantQueue {
 export interface TenantBatch {
   queue: TenantQueue;
   units: Unit[];
+  entry_count: number;
   claims: string[];
 }
 
@@ -90,7 +93,7 @@ export function takeGroup(queue: TenantQueue): TenantBatch {
   queue.turn = queue.turn === 'single' ? 'bulk' : 'single';
   queue.is_bulk_in_flight = true;
   const units = queue.lanes.bulk[0]?.is_group ? queue.lanes.bulk.splice(0, 1) : [];
-  return { queue, units, claims: [] };
+  return { queue, units, entry_count: entryCount(units), claims: [] };
 }
 
 /**
@@ -99,23 +102,22 @@ export function takeGroup(queue: TenantQueue): TenantBatch {
  * one did. None, when they all have to see what is in flight.
  */
 export function takeBatch(queue: TenantQueue): TenantBatch {
-  const taken: TenantBatch = { queue, units: [], claims: [] };
+  const taken: TenantBatch = { queue, units: [], entry_count: 0, claims: [] };
   if (queue.in_flight === 0) queue.is_bulk_in_flight = false;
   queue.is_bulk_in_flight ||= queue.lanes.bulk.length > 0;
   const first = queue.turn;
   const second = first === 'single' ? 'bulk' : 'single';
   queue.turn = second;
   let open = [queue.lanes[first], queue.lanes[second]].filter((lane) => lane.length > 0);
-  while (open.length > 0 && taken.units.length < max_batch_commands) {
-    open = open.filter((lane) => takeUnit(taken, lane));
-  }
+  while (open.length > 0) open = open.filter((lane) => takeUnit(taken, lane));
   return taken;
 }
 
 /** Takes the first unit of a lane into the batch if it may go with it, and answers whether the next of the lane may follow. */
-function takeUnit({ queue, units, claims }: TenantBatch, lane: Unit[]): boolean {
+function takeUnit(taken: TenantBatch, lane: Unit[]): boolean {
+  const { queue, units, claims } = taken;
   const [unit] = lane;
-  if (unit === undefined || unit.is_group || units.length >= max_batch_commands) return false;
+  if (unit === undefined || unit.is_group || isFull(taken)) return false;
   if (unit.atomic || unit.dry_run) {
     if (units.length > 0) return false;
     lane.shift();
@@ -129,7 +131,20 @@ function takeUnit({ queue, units, claims }: TenantBatch, lane: Unit[]): boolean 
   claims.push(...its_claims);
   lane.shift();
   units.push(unit);
+  taken.entry_count += entryCount([unit]);
   return true;
+}
+
+function isFull({ units, entry_count }: TenantBatch): boolean {
+  return units.length >= max_batch_commands || entry_count >= max_batch_entries;
+}
+
+/** What postings move; a follow-up has about as many as its target. */
+function entryCount(units: Unit[]): number {
+  let count = 0;
+  for (const { commands } of units)
+    for (const { order } of commands) if (order.kind === 'post') count += order.request.entries.length;
+  return count;
 }
 
 /** In front of what waits, each in the lane that it is taken from: a group is only looked for in that of bulk requests. */

@@ -69,7 +69,9 @@ export class Pipeline {
     const problem = toProblem(error);
     const text = renderProblem(problem, exchange.url, exchange.request_id);
     exchange.send(problem.status, problem_content_type, text, problem.options.headers);
-    recordRequest(exchange, logger, metrics, problem.status >= 500 ? error : undefined);
+    // Who floods must not fill the log as well: how often it happens is a metric.
+    const is_failure = problem.status >= 500 && problem.code !== 'overloaded';
+    recordRequest(exchange, logger, metrics, is_failure ? error : undefined);
   }
 
   async #reply(

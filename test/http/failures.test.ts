@@ -7,8 +7,25 @@ import { startProcess } from '../support/process.ts';
 import { waitFor } from '../support/wait.ts';
 import { ProblemSchema } from './problems.ts';
 
-const process = await startProcess();
+const process = await startProcess({ STREAMS_PER_PROCESS: '1' });
 const NothingSchema = z.looseObject({});
+
+test('a request that is one too many is refused without a line in the log', async () => {
+  const api = process.client((await aTenant()).api_key);
+  const leaving = new AbortController();
+  const headers = { Authorization: `Bearer ${api.api_key}` };
+  await fetch(`${process.url}/v1/events/stream`, { headers, signal: leaving.signal });
+  const refused = await api.get('/v1/events/stream');
+  leaving.abort();
+  const problem = ProblemSchema.parse(refused.body);
+  expect(problem.code).toBe('overloaded');
+  // What comes after it has been written says that its own line would have been, too.
+  await asSuperuser(NothingSchema, 'alter table tenants.asset rename to asset_away');
+  const failed = ProblemSchema.parse((await api.get('/v1/assets')).body);
+  await asSuperuser(NothingSchema, 'alter table tenants.asset_away rename to asset');
+  await waitFor('the failure is in the log', () => process.output().includes(failed.request_id));
+  expect(process.output()).not.toContain(problem.request_id);
+});
 
 test('an unexpected failure is an internal_error that says nothing, and one line in the log that says what', async () => {
   const api = process.client((await aTenant()).api_key);

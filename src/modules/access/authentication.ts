@@ -64,7 +64,7 @@ class KeyCache {
   readonly #known = new Map<string, KnownKey>();
   /** lookups under way, shared by the requests that wait for the same key */
   readonly #asked = new Map<string, Promise<KnownKey | null>>();
-  /** when a key may be kept again, epoch ms */
+  /** when a key may be kept again, epoch ms; the soonest first */
   readonly #forgotten = new Map<string, number>();
 
   constructor(database: Database) {
@@ -104,7 +104,11 @@ class KeyCache {
   }
 
   forget(letters: string, now_ms: number): void {
-    for (const [other, until_ms] of this.#forgotten) if (until_ms <= now_ms) this.#forgotten.delete(other);
+    for (const [other, until_ms] of this.#forgotten) {
+      if (until_ms > now_ms) break;
+      this.#forgotten.delete(other);
+    }
+    this.#forgotten.delete(letters);
     this.#forgotten.set(letters, now_ms + forgotten_ms);
     this.#known.delete(letters);
     this.#asked.delete(letters);

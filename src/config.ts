@@ -47,7 +47,7 @@ const EnvironmentSchema = z
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional(),
     DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(16),
     /** where the command line finds a running Lattice, and with which keys */
-    LATTICE_URL: z.url().optional(),
+    LATTICE_URL: z.url({ protocol: /^https?$/, error: 'expected http://host:port' }).optional(),
     LATTICE_API_KEY: z.string().min(1).optional(),
     LATTICE_PLATFORM_KEY: z.string().min(1).optional(),
     /** requests a second and key; 0 means no limit. The default only stops a client that has run away. */

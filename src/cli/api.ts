@@ -28,6 +28,9 @@ export class Refused extends Error {
   }
 }
 
+/** of a proxy in front of a Lattice that does not answer it */
+const gateway_statuses = [502, 503, 504];
+
 /** Whether the API has done what it was asked is not known. */
 export class NoAnswer extends Error {}
 
@@ -50,17 +53,22 @@ export interface Api {
 export function createApi(url: string, api_key: string): Api {
   const send = async (path: string, init: RequestInit) => {
     const headers = { Authorization: `Bearer ${api_key}`, ...init.headers };
-    const response = await fetch(new URL(path, url), { ...init, headers }).catch((error: unknown) => {
+    const request = { ...init, headers };
+    const { response, text } = await exchange(new URL(path, url), request).catch((error: unknown) => {
       const reason =
         error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      throw new NoAnswer(`no answer from ${url} (${reason}): is Lattice started, and is --url right?`);
+      throw new NoAnswer(`no answer from ${url} (${reason.trim()}): is Lattice started, and is --url right?`);
     });
-    const text = await response.text();
     const is_json = response.headers.get('content-type')?.includes('json') === true;
-    if (!is_json) throw new Error(`${url} answered ${response.status} without JSON: is it Lattice?`);
+    if (!is_json) {
+      const said = `${url} answered ${response.status} without JSON: is it Lattice?`;
+      throw gateway_statuses.includes(response.status) ? new NoAnswer(said) : new Error(said);
+    }
     const body: unknown = JSON.parse(text);
-    if (!response.ok) throw new Refused(ProblemSchema.parse(body));
-    return body;
+    if (response.ok) return body;
+    const problem = ProblemSchema.safeParse(body);
+    if (problem.success) throw new Refused(problem.data);
+    throw new Error(`${url} answered ${response.status} without a problem of Lattice: is it Lattice?`);
   };
   return {
     url,
@@ -80,10 +88,16 @@ export function createApi(url: string, api_key: string): Api {
   };
 }
 
+/** An answer of which only a part arrives is none. */
+async function exchange(url: URL, init: RequestInit): Promise<{ response: Response; text: string }> {
+  const response = await fetch(url, init);
+  return { response, text: await response.text() };
+}
+
 /** The options of every command that calls the API. */
 export const api_options = {
   url: z
-    .string()
+    .url({ protocol: /^https?$/, error: 'expected http://host:port' })
     .optional()
     .describe('where Lattice answers; else LATTICE_URL, else that of the data directory'),
   key: z.string().optional().describe('the API key; else LATTICE_API_KEY, else that of the data directory'),
@@ -112,9 +126,11 @@ function resolveApi(
   const url = input.url ?? config.LATTICE_URL ?? kept?.url;
   const key = input.key ?? environment_key ?? kept?.api_key;
   if (url === undefined) throw new UsageError('where is Lattice? give --url or set LATTICE_URL');
-  if (key === undefined) {
-    const name = file === 'demo.json' ? 'LATTICE_API_KEY' : 'LATTICE_PLATFORM_KEY';
-    throw new UsageError(`which key? give --key or set ${name}`);
+  const name = file === 'demo.json' ? 'LATTICE_API_KEY' : 'LATTICE_PLATFORM_KEY';
+  if (key === undefined) throw new UsageError(`which key? give --key or set ${name}`);
+  // What no header may have is told here, without the key, which fetch would repeat.
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    throw new UsageError(`the key of --key or ${name} has a character that no key has`);
   }
   return createApi(url, key);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -14,6 +14,7 @@ import {
   type Line,
   readLines,
 } from './load_file.ts';
+import { checkNamed } from './named_file.ts';
 import type { Output } from './output.ts';
 
 /** below the route's 32 MiB, whatever the lines hold */
@@ -109,7 +110,7 @@ export const loadCommand = command({
     const format = input.format ?? formatOf(input.file);
     if (format === null)
       throw new UsageError('--format is missing: the name ends in neither .ndjson nor .csv');
-    if (!existsSync(input.file)) throw new Error(`there is no file ${input.file}`);
+    checkNamed(input.file);
     const api = openApi(input, config);
     const batch = input.batch ?? basename(input.file);
     const tally = await load(api, { ...input, format, batch }, output);
@@ -121,7 +122,7 @@ export const loadCommand = command({
 async function load(api: Api, options: LoadOptions, output: Output): Promise<Tally> {
   const { batch } = options;
   const tally: Tally = { batch, lines: 0, posted: 0, unchanged: 0, voided: 0, refused: [] };
-  const size_bytes = statSync(options.file).size;
+  const file = statSync(options.file);
   const began = performance.now();
   let chunk: Line[] = [];
   let chunk_bytes = 0;
@@ -129,8 +130,9 @@ async function load(api: Api, options: LoadOptions, output: Output): Promise<Tal
   const flush = async () => {
     newest_before ??= await newestPosition(api);
     await postChunk(api, chunk, options.attempt, newest_before, tally);
-    const read_bytes = chunk.at(-1)?.read_bytes ?? size_bytes;
-    output.progress(progressText(tally, read_bytes / size_bytes, performance.now() - began));
+    // Of a pipe nobody knows how much is still to come.
+    const share = file.isFile() ? (chunk.at(-1)?.read_bytes ?? file.size) / file.size : null;
+    output.progress(progressText(tally, share, performance.now() - began));
     chunk = [];
     chunk_bytes = 0;
   };
@@ -189,9 +191,9 @@ async function postChunk(
   }
 }
 
-/** Whatever has a higher position was posted after this. */
+/** Whatever has a higher position was posted after this. A server that is not there is not waited for: nothing has begun. */
 async function newestPosition(api: Api): Promise<number> {
-  const { data } = await api.get('/v1/transactions?limit=1', NewestSchema);
+  const { data } = await again(() => api.get('/v1/transactions?limit=1', NewestSchema), isRetryable);
   return data[0]?.position ?? 0;
 }
 
@@ -199,23 +201,41 @@ async function newestPosition(api: Api): Promise<number> {
 async function postItems(api: Api, transactions: unknown[]): Promise<z.infer<typeof ResultsSchema>> {
   const body = { atomic: false, transactions };
   const key = `load:${createHash('sha256').update(JSON.stringify(body)).digest('base64url')}`;
+  return again(
+    () => api.post('/v1/transactions/bulk', body, ResultsSchema, key),
+    (error) => error instanceof NoAnswer || isRetryable(error),
+  );
+}
+
+function isRetryable(error: unknown): boolean {
+  return error instanceof Refused && error.retryable;
+}
+
+async function again<Answer>(
+  ask: () => Promise<Answer>,
+  isPassing: (error: unknown) => boolean,
+): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await api.post('/v1/transactions/bulk', body, ResultsSchema, key);
+      return await ask();
     } catch (error) {
-      const is_passing = error instanceof NoAnswer || (error instanceof Refused && error.retryable);
-      if (!is_passing || attempt === attempts_max) throw error;
+      if (!isPassing(error) || attempt === attempts_max) throw error;
     }
     await delay(100 * 2 ** attempt);
   }
 }
 
-function progressText(tally: Tally, share: number, elapsed_ms: number): string {
-  const width = 30;
-  const filled = Math.round(Math.min(share, 1) * width);
+function progressText(tally: Tally, share: number | null, elapsed_ms: number): string {
   const rate = Math.round((tally.lines * 1_000) / Math.max(elapsed_ms, 1));
   const refused = tally.refused.length === 0 ? '' : `, ${tally.refused.length.toLocaleString('en')} refused`;
-  return `[${'='.repeat(filled).padEnd(width)}] ${Math.round(share * 100)} %  ${tally.lines.toLocaleString('en')} lines, ${rate.toLocaleString('en')}/s${refused}`;
+  const bar = share === null ? '' : barText(Math.min(share, 1));
+  return `${bar}${tally.lines.toLocaleString('en')} lines, ${rate.toLocaleString('en')}/s${refused}`;
+}
+
+function barText(share: number): string {
+  const width = 30;
+  const filled = '='.repeat(Math.round(share * width));
+  return `[${filled.padEnd(width)}] ${Math.round(share * 100)} %  `;
 }
 
 function report({ refused, ...tally }: Tally, output: Output): void {

@@ -1,7 +1,6 @@
 // The lines of a file of transactions, as items of a bulk request: NDJSON, or CSV with a debit and a credit account in each row.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { createReadStream, type ReadStream } from 'node:fs';
 import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
 import { Problem } from '../errors.ts';
@@ -20,7 +19,9 @@ export interface Line {
 export class FileRefused extends Error {}
 
 /** far more than 1,000 entries take, and less than a request may have */
-const line_characters_max = 8_000_000;
+const line_bytes_max = 8_000_000;
+/** Where a quote is not closed the rest of the file is one row: no more of it is kept. */
+const row_bytes_max = 64_000_000;
 
 export type Format = 'ndjson' | 'csv';
 
@@ -92,17 +93,31 @@ function sameKey(line: number): Read {
 async function* readNdjson(path: string): AsyncIterable<Line> {
   const stream = createReadStream(path, 'latin1');
   let number = 0;
-  for await (const text of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of linesOf(stream)) {
     number += 1;
     if (text.trim() === '') continue;
     yield { number, read_bytes: stream.bytesRead, ...readItem(text.replace(/^\xef\xbb\xbf/, '')) };
   }
 }
 
+/** Of a line that is too long as much as shows it, for a file may have no end of a line at all. */
+async function* linesOf(stream: ReadStream): AsyncIterable<string> {
+  let line = '';
+  for await (const piece of stream) {
+    const [first = '', ...others] = String(piece).split('\n');
+    if (line.length <= line_bytes_max) line += first;
+    for (const next of others) {
+      yield line;
+      line = next;
+    }
+  }
+  yield line;
+}
+
 /** As the bulk route reads a line, so that what it would refuse for its text is not sent. */
 function readItem(latin1: string): Read {
-  if (latin1.length > line_characters_max) {
-    return refused('body_too_large', `the line has more than ${line_characters_max} bytes`);
+  if (latin1.length > line_bytes_max) {
+    return refused('body_too_large', `the line has more than ${line_bytes_max} bytes`);
   }
   const value = parseLine(latin1);
   if (value instanceof Problem) return refused(value.code, detailOf(value.message, value.options.errors));
@@ -125,21 +140,32 @@ const RecordSchema = z.object({ record: z.array(z.string()), info: z.object({ li
 async function* readCsv(path: string): AsyncIterable<Line> {
   const stream = createReadStream(path);
   const records = stream.pipe(
-    parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true, trim: true }),
+    parse({
+      ...{ bom: true, info: true, relax_column_count: true, skip_empty_lines: true, trim: true },
+      max_record_size: row_bytes_max,
+      record_delimiter: ['\r\n', '\n', '\r'],
+    }),
   );
   stream.once('error', (error) => records.destroy(error));
   let header: string[] | null = null;
-  let number = 1;
+  let counted_twice = 0;
   for await (const parsed of refusingErrors(records)) {
     const { record, info } = RecordSchema.parse(parsed);
+    // The parser counts CRLF within quotes as two ends of a line.
+    counted_twice += countOf(record, /\r\n/g);
     if (header === null) {
       header = record;
       checkHeader(header);
     } else {
+      const number = info.lines - counted_twice - countOf(record, /\r\n?|\n/g);
       yield { number, read_bytes: stream.bytesRead, ...rowItem(header, record) };
     }
-    number = info.lines + 1;
   }
+  if (header === null) throw new FileRefused('it is empty: the first row has the names of the columns');
+}
+
+function countOf(record: string[], what: RegExp): number {
+  return record.reduce((count, cell) => count + (cell.match(what)?.length ?? 0), 0);
 }
 
 /** Where quotes are not closed nobody can say where the next row begins. */
@@ -152,6 +178,7 @@ async function* refusingErrors(records: AsyncIterable<unknown>): AsyncIterable<u
 }
 
 function checkHeader(header: string[]): void {
+  if (header.some(isNotUtf8)) throw new FileRefused('the header is not UTF-8');
   const missing = csv_required.filter((name) => !header.includes(name));
   if (missing.length > 0) throw new FileRefused(`the header misses ${missing.join(', ')}`);
   const unknown = header.filter(
@@ -170,9 +197,10 @@ function rowItem(header: string[], record: string[]): Read {
   if (record.length !== header.length) {
     return refused('invalid_request', `the row has ${record.length} cells, the header ${header.length}`);
   }
-  // What decoding puts in the place of bytes that are none.
-  if (record.some((cell) => cell.includes('\ufffd')))
-    return refused('invalid_request', 'the row is not UTF-8');
+  if (Buffer.byteLength(JSON.stringify(record)) > line_bytes_max) {
+    return refused('body_too_large', `the row has more than ${line_bytes_max} bytes`);
+  }
+  if (record.some(isNotUtf8)) return refused('invalid_request', 'the row is not UTF-8');
   const cells = new Map(
     header.map((name, column) => [name, record[column]] as const).filter(([, cell]) => cell !== ''),
   );
@@ -195,6 +223,11 @@ function rowItem(header: string[], record: string[]): Read {
     ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata) }),
   };
   return { item, refusal: null };
+}
+
+/** What decoding puts in the place of bytes that are none. */
+function isNotUtf8(cell: string): boolean {
+  return cell.includes('\ufffd');
 }
 
 function pick(cells: Map<string, string | undefined>, names: string[]): Record<string, unknown> {

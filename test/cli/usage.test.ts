@@ -60,6 +60,7 @@ test.each([
   [['load', 'a.txt'], '--format is missing', 'usage: lattice load FILE [options]'],
   [['key', 'revoke', 'lk_test_x'], 'ID: an id begins with key_', 'usage: lattice key revoke ID [options]'],
   [['key', 'create', '--name', 'x'], 'give --role', 'usage: lattice key create [options]'],
+  [['verify', '--url', 'localhost'], '--url: expected http://host:port', 'usage: lattice verify [options]'],
   [['key', 'revoke', 'key_1'], 'where is Lattice?', 'usage: lattice key revoke ID [options]'],
 ])('%j is not understood: a line that says why, the usage, and 2', async (words, why, usage) => {
   const { status, stdout, stderr } = await line(words, { LATTICE_DATA_DIR: '/nowhere' });

@@ -5,7 +5,12 @@ const port = z.coerce.number().int().min(0).max(65_535);
 
 const database_url = z
   .string()
-  .regex(/^postgres(ql)?:\/\//, 'a connection string begins with postgres://')
+  .regex(/^postgres(ql)?:\/\//, { error: 'a connection string begins with postgres://', abort: true })
+  // As pg reads it: without a host behind the password it is that of a parameter.
+  .refine(
+    (text) => URL.canParse(text) || URL.canParse(text.replace('@/', '@localhost/')),
+    'not a URL: what is special in a password is percent-encoded, such as %23 for #',
+  )
   .optional();
 
 /** `host:port` or `host:*`, separated by commas; an IPv6 address stands in brackets. */

@@ -157,7 +157,7 @@ async function withChecks(
       { name: 'Partitions', look: () => partitions(database) },
       { name: 'Durability', look: () => durability(database) },
       { name: 'Connections', look: () => connections(config, database) },
-      { name: 'LISTEN', look: () => listenPath(config.DATABASE_DIRECT_URL ?? app_url) },
+      { name: 'LISTEN', look: () => listenPath(config.DATABASE_DIRECT_URL ?? app_url, app_url) },
       { name: 'Clock', look: () => clock(database) },
     ]);
   } finally {
@@ -251,8 +251,14 @@ async function connections(config: Config, database: Database): Promise<Finding>
   };
 }
 
-/** A pooler in transaction mode swallows notifications. */
-async function listenPath(url: string): Promise<Finding> {
+/** A pooler in transaction mode swallows notifications, and another database has its own. */
+async function listenPath(url: string, app_url: string): Promise<Finding> {
+  const advice = 'set DATABASE_DIRECT_URL to the database itself, past the pooler';
+  const refused = await findSession(url).then(
+    () => null,
+    (error: Error) => error.message,
+  );
+  if (refused !== null) return { ok: false, detail: refused, advice };
   const channel = `lattice_doctor_${randomBytes(6).toString('hex')}`;
   const client = new pg.Client({
     connectionString: url,
@@ -268,7 +274,7 @@ async function listenPath(url: string): Promise<Finding> {
     client.once('notification', () => answer(true));
     client.once('error', () => answer(false));
   });
-  const sender = new pg.Client({ connectionString: url, connectionTimeoutMillis: listen_timeout_ms });
+  const sender = new pg.Client({ connectionString: app_url, connectionTimeoutMillis: listen_timeout_ms });
   try {
     await client.connect();
     await client.query(`listen ${channel}`);
@@ -278,7 +284,7 @@ async function listenPath(url: string): Promise<Finding> {
     return {
       ok: is_heard,
       detail: is_heard ? 'a notification arrives' : `no notification within ${listen_timeout_ms} ms`,
-      advice: 'set DATABASE_DIRECT_URL to the database itself, past the pooler',
+      advice,
     };
   } finally {
     await Promise.all([client.end(), sender.end()]);

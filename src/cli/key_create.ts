@@ -4,10 +4,10 @@ import { Database, platform_tenant_id, system_actor_id } from '../db.ts';
 import { encodeId, idSchema, newUuid } from '../id.ts';
 import { createLogger } from '../log.ts';
 import { createKey, type RoleName } from '../modules/access/index.ts';
-import { findTenantBySlug } from '../modules/tenants/index.ts';
+import { findTenantBySlug, NameSchema } from '../modules/tenants/index.ts';
 import { api_options, openApi } from './api.ts';
 import { command, UsageError } from './command.ts';
-import { withPostgres } from './postgres.ts';
+import { checkSchema, withPostgres } from './postgres.ts';
 
 const CreatedSchema = z.looseObject({
   id: idSchema('key'),
@@ -21,7 +21,7 @@ export const keyCreateCommand = command({
   summary:
     'Creates an API key and shows it once: of your tenant, or of the platform by whoever has the database',
   input: z.object({
-    name: z.string().describe('what the key is for'),
+    name: NameSchema.describe('what the key is for'),
     role: z
       .enum(['owner', 'operator', 'auditor', 'integrator_read', 'integrator_write'])
       .optional()
@@ -75,6 +75,7 @@ interface NewKey {
 function writeKey(config: Config, slug: string | null, key: NewKey) {
   const logger = createLogger('warn');
   return withPostgres(config, logger, async ({ app_url }) => {
+    await checkSchema(app_url);
     const database = new Database({
       connection_string: app_url,
       size: 1,

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { createLogger } from '../log.ts';
-import { migrate } from '../migrate.ts';
+import { createLogger, type Logger } from '../log.ts';
+import { type Migrated, migrate } from '../migrate.ts';
 import { command } from './command.ts';
 import { milliseconds } from './output.ts';
-import { withPostgres } from './postgres.ts';
+import { findSession, ownerRefusal, withPostgres } from './postgres.ts';
 
 export const migrateCommand = command({
   name: 'migrate',
@@ -17,9 +17,9 @@ export const migrateCommand = command({
         ? await withPostgres(config, logger, ({ owner_url }) => {
             if (owner_url === null)
               throw new Error('set DATABASE_OWNER_URL to the database, as lattice_owner');
-            return migrate(owner_url, logger);
+            return migrateAsOwner(owner_url, logger);
           })
-        : await migrate(config.DATABASE_OWNER_URL, logger);
+        : await migrateAsOwner(config.DATABASE_OWNER_URL, logger);
     for (const name of migrated.applied) output.line(`applied  ${name}`);
     for (const name of migrated.functions) output.line(`function ${name}`);
     output.line(
@@ -29,3 +29,10 @@ export const migrateCommand = command({
     return 0;
   },
 });
+
+/** What a superuser makes is a superuser's for ever, its functions among it. */
+export async function migrateAsOwner(owner_url: string, logger: Logger): Promise<Migrated> {
+  const refusal = ownerRefusal(await findSession(owner_url));
+  if (refusal !== null) throw new Error(refusal);
+  return migrate(owner_url, logger);
+}

@@ -5,10 +5,12 @@ import type { Config } from '../config.ts';
 import { queries } from '../db.ts';
 import { attachEmbedded, startEmbedded } from '../embedded.ts';
 import type { Logger } from '../log.ts';
+import { schemaDifferences } from '../migrate.ts';
 
 const sql = queries(import.meta.url, 'session_find');
 
 const oldest_version_num = 150_000;
+const connect_timeout_ms = 5_000;
 
 const SessionSchema = z.object({
   role: z.string(),
@@ -100,8 +102,9 @@ export async function findSession(database_url: string): Promise<Session> {
   const client = new pg.Client({
     connectionString: database_url,
     application_name: 'lattice session',
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: connect_timeout_ms,
   });
+  const began = performance.now();
   let lost: Error | null = null;
   client.on('error', (error) => {
     lost = error;
@@ -112,7 +115,10 @@ export async function findSession(database_url: string): Promise<Session> {
     return SessionSchema.parse(rows[0]);
   } catch (error) {
     const reason = lost ?? error;
-    const message = reason instanceof Error ? reason.message : String(reason);
+    const said = reason instanceof Error ? reason.message : String(reason);
+    // pg says of a connection that it gave up only that it ended.
+    const is_late = performance.now() - began >= connect_timeout_ms;
+    const message = is_late ? `no answer within ${connect_timeout_ms / 1_000} s` : said;
     throw new Error(
       `${client.user} cannot use the database ${client.database} at ${client.host}: ${message}`,
       {
@@ -122,6 +128,24 @@ export async function findSession(database_url: string): Promise<Session> {
   } finally {
     await client.end();
   }
+}
+
+/** Why tables must not be made with this session; null when they may. */
+export function ownerRefusal({ role, is_superuser, bypasses_rls }: Session): string | null {
+  if (!is_superuser && !bypasses_rls) return null;
+  return `${role} ${is_superuser ? 'is a superuser' : 'bypasses row level security'}, and would own what it makes: let DATABASE_OWNER_URL log in as lattice_owner (sql/roles.sql makes the roles)`;
+}
+
+/** Throws one line when the database lacks something of this version, with what to do. */
+export async function checkSchema(
+  app_url: string,
+  advice = 'run `lattice migrate` with DATABASE_OWNER_URL',
+): Promise<void> {
+  const differences = await schemaDifferences(app_url);
+  const [first] = differences;
+  if (first === undefined) return;
+  const more = differences.length > 1 ? `, and ${differences.length - 1} more` : '';
+  throw new Error(`the schema is not current (${first}${more}): ${advice}`);
 }
 
 /** Why the process must not run with this session; null when it may. */

@@ -5,13 +5,20 @@ import { z } from 'zod';
 import type { Config } from '../config.ts';
 import type { Database } from '../db.ts';
 import { createLogger, type Logger } from '../log.ts';
-import { migrate, schemaDifferences } from '../migrate.ts';
 import { type Proof, signingKeysRefusal } from '../modules/proofs/index.ts';
 import { type Api, createApi, maybeKept } from './api.ts';
 import { command } from './command.ts';
 import { type Demo, isValid, keep, loadDemoMonth, openDemoTenant, openPlatform } from './demo.ts';
+import { migrateAsOwner } from './migrate.ts';
 import { milliseconds, type Output } from './output.ts';
-import { embeddedRefusal, findSession, openPostgres, type Postgres, sessionRefusal } from './postgres.ts';
+import {
+  checkSchema,
+  embeddedRefusal,
+  findSession,
+  openPostgres,
+  type Postgres,
+  sessionRefusal,
+} from './postgres.ts';
 import { proofSummary, readProof } from './proof.ts';
 import { openServer, probeAddress } from './server.ts';
 
@@ -133,19 +140,16 @@ function checkSettings(config: Config): void {
 /** As the owner when we have it; else the schema must be current already. And in no case as somebody whom walls do not hold. */
 async function bringUpToDate(postgres: Postgres, logger: Logger): Promise<string> {
   await checkSession(postgres.app_url);
-  const migrated = postgres.owner_url === null ? null : await migrate(postgres.owner_url, logger);
-  // There may be tables since then, and it their owner.
-  if (migrated !== null) await checkSession(postgres.app_url);
-  if (migrated === null) {
-    const differences = await schemaDifferences(postgres.app_url);
-    const [first] = differences;
-    if (first === undefined) return 'current';
-    const more = differences.length > 1 ? `, and ${differences.length - 1} more` : '';
-    throw new Error(
-      `the schema is not current (${first}${more}): run \`lattice migrate\` with DATABASE_OWNER_URL`,
-    );
+  if (postgres.owner_url === null) {
+    await checkSchema(postgres.app_url);
+    return 'current';
   }
-  const { applied, functions } = migrated;
+  const { applied, functions } = await migrateAsOwner(postgres.owner_url, logger);
+  // There may be tables since then, and it their owner.
+  await checkSession(postgres.app_url);
+  if (postgres.kind === 'external') {
+    await checkSchema(postgres.app_url, 'DATABASE_URL and DATABASE_OWNER_URL have to name one database');
+  }
   if (applied.length + functions.length === 0) return 'current';
   return `${applied.length} applied, ${functions.length} functions`;
 }

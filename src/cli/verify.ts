@@ -3,14 +3,14 @@ import type { Config } from '../config.ts';
 import { type Actor, Database, platform_tenant_id, systemActor } from '../db.ts';
 import { encodeId } from '../id.ts';
 import { createLogger } from '../log.ts';
-import { type Proof, proveTenant, readSigningKeys } from '../modules/proofs/index.ts';
+import { type Proof, proveTenant, readTrustedKeys } from '../modules/proofs/index.ts';
 import { findTenant, listTenants } from '../modules/tenants/index.ts';
 import { api_options, openApi, openPlatformApi } from './api.ts';
 import { checkpointLine, compareCheckpoint, readCheckpoint } from './chain.ts';
 import { command, UsageError } from './command.ts';
 import { readNamed } from './named_file.ts';
 import type { Output } from './output.ts';
-import { withPostgres } from './postgres.ts';
+import { checkSchema, withPostgres } from './postgres.ts';
 import { proofLines, readProof } from './proof.ts';
 
 const page_size = 200;
@@ -63,8 +63,9 @@ export const verifyCommand = command({
 /** Each tenant by the verb behind GET /v1/proof, so what differs halts that tenant's postings here too. */
 function verifyAll(config: Config, output: Output): Promise<number> {
   const logger = createLogger('fatal');
-  const keys = readSigningKeys(config);
+  const keys = readTrustedKeys(config);
   return withPostgres(config, logger, async ({ app_url }) => {
+    await checkSchema(app_url);
     const database = new Database({
       connection_string: app_url,
       size: 2,

@@ -29,6 +29,17 @@ test('with its default', () => {
   expect(plain.filter(({ usual, expected }) => usual !== expected)).toEqual([]);
 });
 
+test('a connection string that is no URL is named, and not shown', () => {
+  const settings = ['DATABASE_URL', 'DATABASE_OWNER_URL', 'DATABASE_DIRECT_URL'];
+  for (const name of settings) {
+    expect(() => readConfig({ [name]: 'postgres://lattice_app:se#cret@host/lattice' })).toThrow(
+      `the environment is not usable: ${name}: not a URL: what is special in a password is percent-encoded, such as %23 for #`,
+    );
+    const by_socket = 'postgres://lattice_app:se%23cret@/lattice?host=/run/postgresql';
+    expect(readConfig({ [name]: by_socket })).toMatchObject({ [name]: by_socket });
+  }
+});
+
 test('what is set to nothing is not set, and what is wrong is named', () => {
   expect(readConfig({ PORT: '' }).PORT).toBe(8420);
   expect(readConfig({ NODE_ENV: 'production' }).LOG_LEVEL).toBe('info');

@@ -92,6 +92,25 @@ test('says of a database that does not answer why, and looks no further', async 
   expect(report.checks).toHaveLength(3);
 });
 
+test('finds that notifications of the database do not come where it listens', async () => {
+  const environment = { DATABASE_URL: databaseUrl('lattice_app') };
+  const emptyUrl = await anEmptyDatabase();
+  for (const [elsewhere, why] of [
+    [emptyUrl('lattice_app'), 'no notification within 3000 ms'],
+    [
+      'postgres://lattice_app@127.0.0.1:1/lattice',
+      'lattice_app cannot use the database lattice at 127.0.0.1: ',
+    ],
+  ] as const) {
+    const report = await doctor({ ...environment, DATABASE_DIRECT_URL: elsewhere });
+    expect(report.checks.find(({ name }) => name === 'LISTEN')).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining(why),
+      advice: expect.stringContaining('DATABASE_DIRECT_URL'),
+    });
+  }
+});
+
 test('finds what production lacks, as the start does', async () => {
   const production = { NODE_ENV: 'production', LATTICE_DATA_DIR: await aDataDirectory() };
   const nothing = await doctor(production);

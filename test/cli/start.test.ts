@@ -239,6 +239,34 @@ test.each([
   expect(await schemaDifferences(emptyUrl('lattice_app'))).toEqual(['the database has never been migrated']);
 });
 
+test('a superuser makes no tables', async () => {
+  const emptyUrl = await anEmptyDatabase();
+  const owner = { DATABASE_OWNER_URL: emptyUrl('postgres') };
+  const app = { DATABASE_URL: emptyUrl('lattice_app'), LATTICE_DATA_DIR: await aDataDirectory() };
+  const refusal =
+    /^lattice: postgres is a superuser, and would own what it makes: let DATABASE_OWNER_URL .*\n$/;
+  expect(await line(['migrate'], owner)).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(refusal),
+  });
+  expect((await line(['start'], { ...app, ...owner })).stderr).toMatch(refusal);
+  expect(await schemaDifferences(emptyUrl('lattice_app'))).toEqual(['the database has never been migrated']);
+});
+
+test('an owner of another database is told from one of this', async () => {
+  const emptyUrl = await anEmptyDatabase();
+  const { status, stderr } = await line(['start'], {
+    LATTICE_DATA_DIR: await aDataDirectory(),
+    DATABASE_URL: emptyUrl('lattice_app'),
+    DATABASE_OWNER_URL: databaseUrl('lattice_owner'),
+  });
+  expect({ status, stderr }).toEqual({
+    status: 1,
+    stderr:
+      'lattice: the schema is not current (the database has never been migrated): DATABASE_URL and DATABASE_OWNER_URL have to name one database\n',
+  });
+});
+
 test('a server older than 15 is refused, and says so', () => {
   const session = { role: 'lattice_app', is_superuser: false, bypasses_rls: false, owns_tables: false };
   expect(sessionRefusal({ ...session, version_num: 140_012, version: '14.12' })).toMatch(

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { commandLines } from '../support/command_lines.ts';
-import { databaseUrl } from '../support/database.ts';
+import { anEmptyDatabase, databaseUrl } from '../support/database.ts';
 import { aPlatformKey, aTenant } from '../support/factories.ts';
-import { startServer } from '../support/server.ts';
+import { signing_keys_path, startServer } from '../support/server.ts';
 
 const server = await startServer();
 const lattice = commandLines();
@@ -96,6 +96,30 @@ test('a tenant that has lost its keys gets one from whoever has the database', a
   const missing = await lattice([...words, '--tenant', 'nobody'], environment);
   expect(missing.status).toBe(1);
   expect(missing.stderr).toMatch(/^lattice: .*tenant.*\n$/);
+});
+
+test.each(['', 'x'.repeat(201), 'a\tb'])('past the API a name is no other than by it: %j', async (name) => {
+  const words = ['key', 'create', '--platform', '--name', name];
+  const {
+    status: ended,
+    stdout,
+    stderr,
+  } = await lattice(words, { DATABASE_URL: databaseUrl('lattice_app') });
+  expect([ended, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^lattice: --name: .*\nusage: /);
+});
+
+test.each([
+  ['key', 'create', '--platform', '--name', 'x'],
+  ['verify', '--all'],
+])('a database that was never migrated is told in one line by %s %s', async (...words) => {
+  const emptyUrl = await anEmptyDatabase();
+  const environment = { DATABASE_URL: emptyUrl('lattice_app'), LATTICE_SIGNING_KEYS: signing_keys_path };
+  expect(await lattice(words, environment)).toMatchObject({
+    status: 1,
+    stderr:
+      'lattice: the schema is not current (the database has never been migrated): run `lattice migrate` with DATABASE_OWNER_URL\n',
+  });
 });
 
 test('a server that does not answer is told in one line', async () => {

@@ -1,4 +1,7 @@
 // `verify`: prints the proof and fails when anything differs.
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { platform_tenant_id } from '../../src/db.ts';
@@ -6,6 +9,7 @@ import { encodeId } from '../../src/id.ts';
 import { commandLines } from '../support/command_lines.ts';
 import { asSuperuser, databaseUrl } from '../support/database.ts';
 import { anAccount, aPlatformKey, aTenant, aTransaction } from '../support/factories.ts';
+import { aDataDirectory } from '../support/lattice.ts';
 import { signing_keys_path, startServer } from '../support/server.ts';
 import { waitFor } from '../support/wait.ts';
 
@@ -72,6 +76,23 @@ test("an event of the platform that somebody has changed is found, with the plat
   ]);
   await change('req_else', 'req_test');
   expect((await lattice(['verify', '--platform'], platform)).status).toBe(0);
+});
+
+test('all are verified by public keys alone, and by none that is made for it', async () => {
+  await books();
+  const directory = await aDataDirectory();
+  const public_keys = join(directory, 'public.pem');
+  const private_key = createPrivateKey(readFileSync(signing_keys_path, 'utf8'));
+  writeFileSync(public_keys, createPublicKey(private_key).export({ format: 'pem', type: 'spki' }));
+  const environment = { DATABASE_URL: databaseUrl('lattice_app'), LATTICE_DATA_DIR: directory };
+  const known = await lattice(['verify', '--all'], { ...environment, LATTICE_SIGNING_KEYS: public_keys });
+  expect(known).toMatchObject({ status: 0, stderr: '' });
+  expect(await lattice(['verify', '--all'], environment)).toMatchObject({
+    status: 1,
+    stdout: '',
+    stderr: `lattice: there are no keys at ${join(directory, 'signing_keys.pem')}: LATTICE_SIGNING_KEYS names the file of those that signed\n`,
+  });
+  expect(readdirSync(directory)).toEqual(['public.pem']);
 });
 
 test('an entry that somebody has changed is found, for the tenant and among all', async () => {

@@ -7,6 +7,7 @@ export {
   maybeSigningKeys,
   parsePublicKeys,
   readSigningKeys,
+  readTrustedKeys,
   signingKeysRefusal,
 } from './signing_keys.ts';
 export type { ChainProof } from './verification.ts';

@@ -5,7 +5,7 @@ import type { Actor, Database } from '../../db.ts';
 import type { Logger } from '../../log.ts';
 import { DifferenceSchema, prove, RecountSchema } from '../ledger/index.ts';
 import { recounted_tables, recountOthers } from '../projections/index.ts';
-import type { SigningKeys } from './signing_keys.ts';
+import type { TrustedKeys } from './signing_keys.ts';
 import { type ChainProof, ChainProofSchema, verifyChain } from './verification.ts';
 
 /** differences that are shown of each table */
@@ -48,7 +48,7 @@ export type Proof = z.infer<typeof ProofSchema>;
 export async function proveTenant(
   database: Database,
   logger: Logger,
-  keys: SigningKeys,
+  keys: TrustedKeys,
   { tenant_id, actor_id, request_id }: Actor,
 ): Promise<Proof> {
   const actor = { tenant_id, actor_id, request_id };
@@ -97,7 +97,7 @@ async function proveProjections(
 export async function proveChain(
   database: Database,
   logger: Logger,
-  keys: SigningKeys,
+  keys: TrustedKeys,
   actor: Actor,
 ): Promise<ChainProof> {
   const { tenant_id } = actor;

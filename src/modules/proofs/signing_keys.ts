@@ -33,6 +33,9 @@ export interface SigningKeys {
   maybeFind: (key_id: Buffer) => PublicKey | null;
 }
 
+/** Keys whose signatures count, without one that signs. */
+export type TrustedKeys = Pick<SigningKeys, 'maybeFind'>;
+
 /** The key that signed a block. Errors: `signing_key_unknown`. */
 export function findSigner(keys: SigningKeys, block: { key_id: Buffer; number: number }): PublicKey {
   const key = keys.maybeFind(block.key_id);
@@ -53,6 +56,20 @@ export function readSigningKeys(config: Config): SigningKeys {
   return readBundle(bundlePath(config));
 }
 
+/** For whoever only verifies: the bundle that the configuration names, of which public keys will do. Makes none, which would count for nothing. */
+export function readTrustedKeys(config: Config): TrustedKeys {
+  requirePath(config);
+  const path = bundlePath(config);
+  if (!existsSync(path)) {
+    throw new Error(`there are no keys at ${path}: LATTICE_SIGNING_KEYS names the file of those that signed`);
+  }
+  return trusted(reading(path, parsePublicKeys));
+}
+
+function trusted(all: PublicKey[]): TrustedKeys {
+  return { maybeFind: (key_id) => all.find((key) => key.key_id.equals(key_id)) ?? null };
+}
+
 /** Why a process cannot sign with what it is given; null when it can. Makes nothing. */
 export function signingKeysRefusal(config: Config): string | null {
   try {
@@ -65,15 +82,19 @@ export function signingKeysRefusal(config: Config): string | null {
 
 /** Null where there is none yet and one will be made. Throws when what there is will not do. */
 export function maybeSigningKeys(config: Config): SigningKeys | null {
+  requirePath(config);
+  const path = bundlePath(config);
+  if (existsSync(path)) return readBundle(path);
+  if (config.NODE_ENV === 'production') throw new Error(`there are no signing keys at ${path}`);
+  return null;
+}
+
+function requirePath(config: Config): void {
   if (config.NODE_ENV === 'production' && config.LATTICE_SIGNING_KEYS === undefined) {
     throw new Error(
       'production needs LATTICE_SIGNING_KEYS: the file of the keys that sign blocks (docs/runbooks/proofs.md)',
     );
   }
-  const path = bundlePath(config);
-  if (existsSync(path)) return readBundle(path);
-  if (config.NODE_ENV === 'production') throw new Error(`there are no signing keys at ${path}`);
-  return null;
 }
 
 function bundlePath(config: Config): string {
@@ -81,8 +102,12 @@ function bundlePath(config: Config): string {
 }
 
 function readBundle(path: string): SigningKeys {
+  return reading(path, parseSigningKeys);
+}
+
+function reading<Keys>(path: string, parse: (text: string) => Keys): Keys {
   try {
-    return parseSigningKeys(readFileSync(path, 'utf8'));
+    return parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new Error(`${path} is not usable: ${error instanceof Error ? error.message : error}`, {
       cause: error,
@@ -103,7 +128,7 @@ export function parseSigningKeys(bundle: string): SigningKeys {
   return {
     active: { ...active, sign: (bytes) => sign(null, bytes, private_key) },
     all,
-    maybeFind: (key_id) => all.find((key) => key.key_id.equals(key_id)) ?? null,
+    ...trusted(all),
   };
 }
 

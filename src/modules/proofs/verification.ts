@@ -6,7 +6,7 @@ import { BlockRowSchema } from './blocks.ts';
 import { headerBytes } from './canonical.ts';
 import { hashRange, type Leaves, max_block_positions, prepareHashing } from './leaves.ts';
 import { hash_bytes, merkleRoot, sha256 } from './merkle.ts';
-import type { SigningKeys } from './signing_keys.ts';
+import type { TrustedKeys } from './signing_keys.ts';
 
 const sql = queries(import.meta.url, 'sealing_find', 'block_page');
 
@@ -63,7 +63,7 @@ export interface Checkpoint {
 /** What is known so far of the chain that is walked. */
 interface Walk {
   tx: Tx;
-  keys: SigningKeys;
+  keys: TrustedKeys;
   checkpoint: Checkpoint | null;
   findings: Finding[];
   finding_count: number;
@@ -81,7 +81,7 @@ interface Walk {
 export async function verifyChain(
   database: Database,
   actor: Actor,
-  keys: SigningKeys,
+  keys: TrustedKeys,
   checkpoint: Checkpoint | null,
 ): Promise<ChainProof> {
   return database.readLong(actor, async (tx) => {

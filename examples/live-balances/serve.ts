@@ -2,6 +2,7 @@
 // proxy passes the stream on; what it must do is what `passOn` does, and no more: nothing collected, nothing compressed.
 //
 //   node examples/live-balances/serve.ts [--url http://127.0.0.1:8420] [--key lk_…] [--port 8421]
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
@@ -10,6 +11,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { findTarget } from '../target.ts';
 
 export interface DashboardOptions {
   /** of Lattice */
@@ -86,23 +88,24 @@ async function textOf(request: IncomingMessage): Promise<string> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      url: { type: 'string' },
-      key: { type: 'string' },
-      port: { type: 'string', default: '8421' },
-    },
-  });
-  const DemoSchema = z.object({ url: z.string(), api_key: z.string() });
-  const demo =
-    values.url !== undefined && values.key !== undefined
-      ? { url: values.url, api_key: values.key }
-      : DemoSchema.parse(JSON.parse(await readFile('.lattice/demo.json', 'utf8')));
-  const dashboard = await createDashboard({
-    url: values.url ?? demo.url,
-    api_key: values.key ?? demo.api_key,
-  });
-  dashboard.listen(Number(values.port), '127.0.0.1', () => {
-    console.log(`http://127.0.0.1:${values.port}/`);
-  });
+  try {
+    const { values } = parseArgs({
+      options: {
+        url: { type: 'string' },
+        key: { type: 'string' },
+        port: { type: 'string', default: '8421' },
+      },
+    });
+    const port = z.coerce.number().int().min(0).max(65_535).safeParse(values.port);
+    if (!port.success) throw new Error(`--port is a number up to 65535, not ${values.port}`);
+    const dashboard = await createDashboard(findTarget(values.url, values.key));
+    dashboard.listen(port.data, '127.0.0.1');
+    await once(dashboard, 'listening');
+    const address = dashboard.address();
+    console.log(`http://127.0.0.1:${typeof address === 'object' ? address?.port : port.data}/`);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }

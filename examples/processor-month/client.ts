@@ -47,9 +47,17 @@ export class Client {
       method,
       headers: { Authorization: `Bearer ${this.#api_key}`, ...headers },
       body,
+    }).catch((error: unknown) => {
+      const reason =
+        error instanceof Error && error.cause instanceof Error ? error.cause.message : 'no request';
+      throw new Error(
+        `no answer from ${this.#url} (${reason}): is Lattice started, and are --url and --key right?`,
+      );
     });
-    const document: unknown = await response.json();
-    if (!response.ok) throw new RequestRefused(method, path, ProblemSchema.parse(document));
-    return answer.parse(document);
+    const document: unknown = await response.json().catch(() => null);
+    if (response.ok && document !== null) return answer.parse(document);
+    const problem = ProblemSchema.safeParse(document);
+    if (problem.success) throw new RequestRefused(method, path, problem.data);
+    throw new Error(`${this.#url} answered ${response.status} in words that are not Lattice's`);
   }
 }

@@ -1,10 +1,10 @@
 // Holds the ledger's balances against the totals of the file's period, account by account. The ledger may hold other periods too,
 // so what it says is the balance at the period's last instant less the balance just before its first.
-import { parse } from 'csv-parse/sync';
+import { CsvError, parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import type { Client } from './client.ts';
 import { type Account, balanceAccount, feeAccount, grossAccount } from './postings.ts';
-import { categories, type ProcessorRow } from './rows.ts';
+import { categories, FileRefused, type ProcessorRow } from './rows.ts';
 
 /** What one account should have moved by, in the direction in which the processor counts. */
 export interface Total {
@@ -21,7 +21,10 @@ export interface Comparison extends Total {
   scale: number;
 }
 
-const minor_units = z.string().transform((text) => BigInt(text));
+const minor_units = z
+  .string()
+  .regex(/^-?[0-9]+$/, 'not an amount in minor units')
+  .transform((text) => BigInt(text));
 
 const TotalsSchema = z.array(
   z.object({
@@ -34,13 +37,28 @@ const TotalsSchema = z.array(
 );
 
 /** The processor's own totals, from the text of its summary. */
-export function readTotals(text: string): Total[] {
-  return TotalsSchema.parse(parse(text, { bom: true, columns: true, trim: true })).flatMap((line) => {
+export function readTotals(file: string, text: string): Total[] {
+  return totalsOf(file, text).flatMap((line) => {
     const { currency, gross, fee, net } = line;
     if (line.reporting_category === 'ending_balance') return [balanceTotal(currency, net)];
     const category = line.reporting_category;
     return categoryTotals(category, currency, gross, fee);
   });
+}
+
+/** Throws FileRefused, as an export does that is not understood. */
+function totalsOf(file: string, text: string): z.infer<typeof TotalsSchema> {
+  try {
+    const parsed = TotalsSchema.safeParse(parse(text, { bom: true, columns: true, trim: true }));
+    if (parsed.success) return parsed.data;
+    const reasons = parsed.error.issues.map(({ path: [at, column], message }) => {
+      return `total ${Number(at) + 1}, ${String(column)}: ${message}`;
+    });
+    throw new FileRefused(file, reasons);
+  } catch (error) {
+    if (error instanceof CsvError) throw new FileRefused(file, [`not CSV: ${error.message}`]);
+    throw error;
+  }
 }
 
 /** The same sums taken from the rows, for a file without a summary. */

@@ -4,10 +4,11 @@
 //   npm run seed -- [--url http://127.0.0.1:8420 --key lk_live_…] [--totals FILE] [FILE]
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
+import { findTarget } from '../target.ts';
 import { Client, RequestRefused } from './client.ts';
 import { type Comparison, compareWithLedger, readTotals, sumRows } from './compare.ts';
 import { type Account, accountsOf, type Transaction, transactionOf } from './postings.ts';
@@ -48,7 +49,9 @@ export async function postProcessorMonth(options: PostOptions): Promise<PostedMo
   const has_totals = options.totals_file !== undefined || existsSync(totals_file);
   if (!has_totals)
     options.log(`there is no ${basename(totals_file)}: the rows' own sums stand in for the totals`);
-  const totals = has_totals ? readTotals(readFileSync(totals_file, 'utf8')) : sumRows(rows);
+  const totals = has_totals
+    ? readTotals(basename(totals_file), readFileSync(totals_file, 'utf8'))
+    : sumRows(rows);
 
   const client = new Client(options.url, options.api_key);
   const accounts = new Map(
@@ -167,26 +170,18 @@ function decimal(amount: bigint, scale: number): string {
   return `${amount < 0n ? '-' : ''}${whole}${scale === 0 ? '' : `.${digits.slice(-scale)}`}`;
 }
 
-const DemoSchema = z.object({ url: z.url(), api_key: z.string() });
-
-/** Where to post: as asked, or to the demo tenant of the last `npm start`. */
-function target(url: string | undefined, api_key: string | undefined): { url: string; api_key: string } {
-  if (url !== undefined && api_key !== undefined) return { url, api_key };
-  const path = join(process.env.LATTICE_DATA_DIR ?? '.lattice', 'demo.json');
-  if (!existsSync(path)) throw new Error(`there is no ${path}: run npm start first, or give --url and --key`);
-  const demo = DemoSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-  return { url: url ?? demo.url, api_key: api_key ?? demo.api_key };
-}
-
 if (import.meta.main) {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: { url: { type: 'string' }, key: { type: 'string' }, totals: { type: 'string' } },
     });
-    const [file] = positionals;
+    const [file, more] = positionals;
+    if (more !== undefined) throw new Error(`one export at a time: what is ${more}?`);
+    // Whoever reads may go (`| head -1`): what was begun is brought to its end.
+    process.stdout.on('error', () => {});
     const month = await postProcessorMonth({
-      ...target(values.url, values.key),
+      ...findTarget(values.url, values.key),
       ...(file === undefined ? {} : { file }),
       ...(values.totals === undefined ? {} : { totals_file: values.totals }),
       log: console.log,

@@ -46,7 +46,7 @@ describe('the demo month', () => {
   test('has totals that are the sums of its rows', () => {
     const byAccount = (a: { account: { code: string } }, b: { account: { code: string } }) =>
       a.account.code < b.account.code ? -1 : 1;
-    expect(readTotals(totals_csv).sort(byAccount)).toEqual(sumRows(rows).sort(byAccount));
+    expect(readTotals('totals.csv', totals_csv).sort(byAccount)).toEqual(sumRows(rows).sort(byAccount));
   });
 
   test('balances in each transaction', () => {

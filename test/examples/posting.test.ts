@@ -1,11 +1,13 @@
 // The demo month posted through the public API of a real server.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import { postProcessorMonth } from '../../examples/processor-month/post.ts';
+import { inherited_environment } from '../support/environment.ts';
 import { aTenant } from '../support/factories.ts';
 import { startServer } from '../support/server.ts';
 
@@ -133,4 +135,46 @@ test('an account of another kind under the same code is not posted to', async ()
   await expect(post(api_key, path)).rejects.toThrow(
     'the account sales:charge:eur is liability in EUR, not revenue in EUR',
   );
+});
+
+const totals_header = 'reporting_category,currency,gross,fee,net';
+
+test.each([
+  [['--url', 'localhost:8420'], '--url is http://host:port, not localhost:8420'],
+  [['--url', 'http://127.0.0.1:1'], 'no answer from http://127.0.0.1:1 (bad port): is Lattice started'],
+  [
+    ['--key', 'lk_test_se\ncret'],
+    `no answer from ${server.url} (no request): is Lattice started, and are --url and --key right?`,
+  ],
+  [['one.csv', 'two.csv'], 'one export at a time: what is two.csv?'],
+  [
+    ['--totals', await file('odd.totals.csv', totals_header, 'charge,eur,1.50,0,0')],
+    'odd.totals.csv was refused, nothing was posted:\n  total 1, gross: not an amount in minor units',
+  ],
+])('%j is told without a stack', async (words, why) => {
+  const script = fileURLToPath(new URL('../../examples/processor-month/post.ts', import.meta.url));
+  const given = ['--url', server.url, '--key', 'lk_test_x', ...words];
+  const ended = await promisify(execFile)(process.execPath, [script, ...given]).catch(
+    (error: unknown) => error,
+  );
+  expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining(why) });
+  expect(ended).toMatchObject({ stderr: expect.not.stringMatching(/ {4}at |se\ncret/) });
+});
+
+test.each([
+  [{}, [], 'there is no .lattice/demo.json: run npm start first'],
+  [{ LATTICE_DATA_DIR: 'damaged' }, [], 'damaged/demo.json is damaged: delete it'],
+  [{}, ['--url', server.url, '--key', 'x', '--port', 'x'], '--port is a number up to 65535, not x'],
+  [{}, ['--url', server.url, '--key', 'x', '--port', new URL(server.url).port], 'EADDRINUSE'],
+])('the dashboard with %j and %j says what is wrong', async (environment, words, why) => {
+  const damaged = join(directory, 'damaged');
+  await mkdir(damaged, { recursive: true });
+  await writeFile(join(damaged, 'demo.json'), '{');
+  const script = fileURLToPath(new URL('../../examples/live-balances/serve.ts', import.meta.url));
+  const options = { cwd: directory, env: { ...inherited_environment, ...environment } };
+  const ended = await promisify(execFile)(process.execPath, [script, ...words], options).catch(
+    (error: unknown) => error,
+  );
+  expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining(why) });
+  expect(ended).toMatchObject({ stderr: expect.not.stringContaining('    at ') });
 });

@@ -117,6 +117,8 @@ function explanation(error: unknown): string {
     if (error.code === 'EEXIST' || error.code === 'ENOTDIR') {
       return `a file is in the way of the directory ${error.path}: move it away, or set LATTICE_DATA_DIR to another`;
     }
+    // Of a file system that is read-only Node says that there is nothing (ENOENT).
+    return `the directory ${error.path} cannot be made (${error.code}): set LATTICE_DATA_DIR to where there is room and this process may write`;
   }
   return error.message;
 }

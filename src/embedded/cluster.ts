@@ -72,12 +72,21 @@ export async function createCluster(
       chownSync(password_path, user.uid, user.gid);
     }
     await runInitdb(binaries, user, unfinished, password_path);
-    const final = join(parent, 'postgres');
-    renameSync(unfinished, final);
-    if (final !== cluster_link) symlinkSync(final, cluster_link);
+    putInPlace(unfinished, join(parent, 'postgres'), cluster_link);
   } finally {
     rmSync(password_path, { force: true });
     rmSync(unfinished, { force: true, recursive: true });
+  }
+}
+
+/** Of two first starts at once the cluster of the first stays: its passwords are the same. */
+function putInPlace(unfinished: string, final: string, cluster_link: string): void {
+  try {
+    renameSync(unfinished, final);
+    if (final !== cluster_link) symlinkSync(final, cluster_link);
+  } catch (error) {
+    if (!existsSync(join(cluster_link, 'PG_VERSION'))) throw error;
+    if (final !== cluster_link) rmSync(dirname(final), { force: true, recursive: true });
   }
 }
 

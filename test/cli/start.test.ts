@@ -204,6 +204,23 @@ test.each([
   expect(runningPostgres(directory)).toBeNull();
 });
 
+test('where no directory can be made, that is told in one line', async () => {
+  const directory = join(await aDataDirectory(), 'x'.repeat(256));
+  expect(await line(['start'], { LATTICE_DATA_DIR: directory })).toMatchObject({
+    status: 1,
+    stderr: `lattice: the directory ${directory} cannot be made (ENAMETOOLONG): set LATTICE_DATA_DIR to where there is room and this process may write\n`,
+  });
+});
+
+test('of two first starts at once one serves, and the other says so', async () => {
+  const directory = await aDataDirectory();
+  const both = [0, 1].map(() => spawnLattice(['start', '--no-demo'], { LATTICE_DATA_DIR: directory }));
+  const { status, stderr } = await Promise.race(both.map(({ ended }) => ended));
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^lattice: another Lattice \(process \d+\) runs on .*\n$/);
+  await waitFor('the other one serves', () => both.some(({ output }) => output().includes('API ')));
+});
+
 test.each([
   ['a file', '', {}],
   ['below a file', '/data', {}],

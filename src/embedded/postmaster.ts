@@ -81,13 +81,20 @@ function isAlive(pid: number): boolean {
 }
 
 export class StartError extends Error {
-  /** the last lines of Postgres' own log */
+  /** what Postgres has logged since */
   readonly log: string;
 
   constructor(log: string) {
-    super(`PostgreSQL did not start: ${log.split('\n').slice(-3).join(' ')}`);
+    super(`PostgreSQL did not start: ${reasonOf(log)}`);
     this.log = log;
   }
+}
+
+/** What ended it, which its last lines only follow from; those, if it says no such thing. */
+function reasonOf(log: string): string {
+  const lines = log.split('\n');
+  const ends = lines.filter((line) => /\b(FATAL|PANIC): /.test(line));
+  return (ends.length > 0 ? ends : lines).slice(-3).join(' ');
 }
 
 /**

@@ -241,6 +241,17 @@ test('a database whose passwords are lost or damaged, and a directory that is no
   expect(foreign.stderr).toMatch(/^lattice: \S+ exists and is not a database: move it away\n$/);
 });
 
+test('a database that cannot be started is told with what ended it', async () => {
+  const directory = await aMigratedDirectory();
+  const wal = join(directory, 'postgres', 'pg_wal');
+  for (const name of readdirSync(wal)) if (/^[0-9A-F]{24}$/.test(name)) rmSync(join(wal, name));
+  const { status, stdout, stderr } = await lattice(['start'], { LATTICE_DATA_DIR: directory });
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toMatch(
+    /^lattice: PostgreSQL did not start: [^\n]*PANIC: {2}could not locate a valid checkpoint record[^\n]*\n$/,
+  );
+});
+
 test('a second Lattice on the same directory is refused in one line, and the first one does not notice', async () => {
   const directory = await aMigratedDirectory();
   const first = await startLattice({ LATTICE_DATA_DIR: directory });

@@ -10,7 +10,8 @@ import { schemaDifferences } from '../migrate.ts';
 const sql = queries(import.meta.url, 'session_find');
 
 const oldest_version_num = 150_000;
-const connect_timeout_ms = 5_000;
+/** also of a machine that has more to do than it can */
+const connect_timeout_ms = 10_000;
 
 const SessionSchema = z.object({
   role: z.string(),

@@ -61,9 +61,8 @@ export async function createCluster(
   if (existsSync(cluster_link) && readdirSync(cluster_link).length > 0) {
     throw new Error(`${cluster_link} exists and is not a database: move it away`);
   }
-  const parent =
-    user === null || canEnter(dirname(cluster_link), user) ? dirname(cluster_link) : homeForRoot();
-  const unfinished = mkdtempSync(join(parent, 'postgres.new-'));
+  const home = user === null || canEnter(dirname(cluster_link), user) ? null : homeForRoot();
+  const unfinished = mkdtempSync(join(home ?? dirname(cluster_link), 'postgres.new-'));
   const password_path = `${unfinished}.password`;
   try {
     writeFileSync(password_path, password, { mode: 0o600, flag: 'wx' });
@@ -72,21 +71,21 @@ export async function createCluster(
       chownSync(password_path, user.uid, user.gid);
     }
     await runInitdb(binaries, user, unfinished, password_path);
-    putInPlace(unfinished, join(parent, 'postgres'), cluster_link);
+    putInPlace(unfinished, home, cluster_link);
   } finally {
     rmSync(password_path, { force: true });
     rmSync(unfinished, { force: true, recursive: true });
   }
 }
 
-/** Of two first starts at once the cluster of the first stays: its passwords are the same. */
-function putInPlace(unfinished: string, final: string, cluster_link: string): void {
+/** Of two first starts at once the cluster of the first stays: its passwords are the same. `home` is where it lies when not in its own place. */
+function putInPlace(unfinished: string, home: string | null, cluster_link: string): void {
   try {
-    renameSync(unfinished, final);
-    if (final !== cluster_link) symlinkSync(final, cluster_link);
+    renameSync(unfinished, home === null ? cluster_link : join(home, 'postgres'));
+    if (home !== null) symlinkSync(join(home, 'postgres'), cluster_link);
   } catch (error) {
     if (!existsSync(join(cluster_link, 'PG_VERSION'))) throw error;
-    if (final !== cluster_link) rmSync(dirname(final), { force: true, recursive: true });
+    if (home !== null) rmSync(home, { force: true, recursive: true });
   }
 }
 

@@ -68,9 +68,9 @@ export function draftCapture(
     ...releasedLine(hold, line, effective_at),
     amount: final ? -line.left : -(taken.get(lineKey(line)) ?? 0n),
   }));
-  const given_back = lines
+  const given_back = (final ? lines : [])
     .map((line) => ({ ...line, amount: line.left - (taken.get(lineKey(line)) ?? 0n) }))
-    .filter((line) => final && line.amount > 0n);
+    .filter((line) => line.amount > 0n);
   const description = request.description ?? null;
   const reference = request.reference ?? null;
   const metadata = request.metadata ?? {};
